@@ -192,8 +192,9 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, Counted, Listed,
-        Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, ClusterValues, Counted,
+        Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        ValuesError,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
     presence::{

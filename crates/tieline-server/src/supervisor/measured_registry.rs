@@ -3,14 +3,14 @@
 //! Owns which operation each request counts as. Must not know the registry. Invariant: each call is passed on as it
 //! is, also those that most registries do not implement themselves.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tieline::{
-    ClientId,
+    Bytes, ClientId,
     registry::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Registry, RegistryFuture, Release, ReleaseOutcome, Renewal,
-        Stamp,
+        Stamp, StoredValue, Values,
     },
 };
 
@@ -37,11 +37,13 @@ enum Operation {
     Reap,
     /// The layout that other programs share.
     Shared,
+    /// Short-lived values.
+    Value,
 }
 
 /// The words of the operations, in their order.
-const OPERATIONS: [&str; 9] = [
-    "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared",
+const OPERATIONS: [&str; 10] = [
+    "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared", "value",
 ];
 
 impl MeasuredRegistry {
@@ -136,6 +138,10 @@ impl Registry for MeasuredRegistry {
         self.measure(Operation::Reap, self.inner.reap(expired, limit))
     }
 
+    fn values(&self) -> Option<&dyn Values> {
+        self.inner.values().map(|_| self as &dyn Values)
+    }
+
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         self.measure(Operation::Shared, self.inner.set(id, address))
     }
@@ -154,6 +160,23 @@ impl Registry for MeasuredRegistry {
 
     fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         self.measure(Operation::List, self.inner.scan(from))
+    }
+}
+
+impl MeasuredRegistry {
+    fn inner_values(&self) -> &dyn Values {
+        let values = self.inner.values();
+        values.expect("without them, nobody gets those that ask here")
+    }
+}
+
+impl Values for MeasuredRegistry {
+    fn put<'a>(&'a self, key: &'a str, bytes: Bytes, ttl: Duration) -> RegistryFuture<'a, ()> {
+        self.measure(Operation::Value, self.inner_values().put(key, bytes, ttl))
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> RegistryFuture<'a, Option<StoredValue>> {
+        self.measure(Operation::Value, self.inner_values().get(key))
     }
 }
 

@@ -29,4 +29,5 @@ mod single_node;
 mod stale_connections;
 mod stats;
 mod strangers;
+mod values;
 mod written;
