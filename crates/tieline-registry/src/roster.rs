@@ -32,16 +32,19 @@ pub enum RosterKind {
     Members,
     /// Nodes that have anybody in the group: whether the group is occupied, and no more.
     Occupancy,
+    /// Nodes at which a user is signed in: whether the user is online, and no more. The group is the user.
+    Online,
 }
 
 impl RosterKind {
-    const ALL: [Self; 2] = [Self::Members, Self::Occupancy];
+    const ALL: [Self; 3] = [Self::Members, Self::Occupancy, Self::Online];
 
     /// What the names of its rosters begin with.
     fn mark(self) -> char {
         match self {
             Self::Members => 'p',
             Self::Occupancy => 'o',
+            Self::Online => 'u',
         }
     }
 }
@@ -62,11 +65,9 @@ impl RosterName {
 
     /// What it lists.
     pub fn kind(&self) -> RosterKind {
-        if self.0.starts_with(RosterKind::Members.mark()) {
-            RosterKind::Members
-        } else {
-            RosterKind::Occupancy
-        }
+        let is_of = |kind: &RosterKind| self.0.starts_with(kind.mark());
+        let kind = RosterKind::ALL.into_iter().find(is_of);
+        kind.unwrap_or(RosterKind::Members)
     }
 
     /// The key of its group.
@@ -221,7 +222,7 @@ pub struct PutItem {
     pub op: PutOp,
     /// In which roster.
     pub roster: RosterName,
-    /// To whom. In a roster of the kind [`Occupancy`](RosterKind::Occupancy), the user is the empty name.
+    /// To whom. In a roster of any kind but [`Members`](RosterKind::Members), the user is the empty name.
     pub user: Arc<str>,
     /// Information about the user, which members are told; empty for a removal.
     pub info: Arc<str>,

@@ -198,8 +198,8 @@ pub use self::{
     },
     link::{PeerSecurity, PeerTls, SecurityError},
     presence::{
-        Change, DispatchError, Dispatcher, Dispatching, EnterOutcome, Exit, Following, Member,
-        Position, Presence, PresenceConfig, PresenceError, PresenceEvent, RosterPart, Transition,
-        TransitionKind,
+        Change, DispatchError, Dispatcher, Dispatching, EnterOutcome, Exit, Following,
+        FollowingUser, Member, Position, Presence, PresenceConfig, PresenceError, PresenceEvent,
+        RosterPart, Transition, TransitionKind,
     },
 };

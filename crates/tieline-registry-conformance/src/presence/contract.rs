@@ -211,7 +211,11 @@ pub(crate) async fn unusual_rosters_work(harness: &dyn RegistryHarness) -> Scena
         "ü \u{1F600}",
         "7:plobby",
     ];
-    let kinds = [RosterKind::Members, RosterKind::Occupancy];
+    let kinds = [
+        RosterKind::Members,
+        RosterKind::Occupancy,
+        RosterKind::Online,
+    ];
     let all = || {
         kinds
             .into_iter()

@@ -1,11 +1,12 @@
 //! What a node keeps with the connection of a client, for its callbacks and for requests about it.
 //!
-//! Must not know what a wire keeps there. Invariants: callbacks and requests see the same; what was said last of a
+//! Must not know what a wire keeps there, beside its name. Invariants: callbacks and requests see the same; what was said last of a
 //! group counts, over any role; what few clients have takes one word of the others.
 
 use std::{any::Any, sync::Arc};
 
 use parking_lot::Mutex;
+use tieline::Connection;
 
 use super::{
     clock,
@@ -13,11 +14,35 @@ use super::{
     role::{Permission, Roles},
 };
 
+/// What a client speaks, and so what a backend may do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientKind {
+    WebPubSub,
+    Pusher,
+}
+
+impl ClientKind {
+    /// What operators call its protocol.
+    pub(crate) fn wire(self) -> &'static str {
+        match self {
+            Self::WebPubSub => "webpubsub",
+            Self::Pusher => "pusher",
+        }
+    }
+
+    /// The kind of a client; that of the default wire if it is none of ours.
+    pub(crate) fn of(connection: &Connection) -> Self {
+        let data = connection.data::<SharedClientData>();
+        data.map_or(Self::WebPubSub, |data| data.lock().kind)
+    }
+}
+
 /// Shared by the callbacks of the connection and by requests about it.
 pub(crate) type SharedClientData = Mutex<ClientData>;
 
 /// The data of a connection.
 pub(crate) struct ClientData {
+    kind: ClientKind,
     roles: Arc<Roles>,
     /// When it connected, in seconds since 1970: more than a `u32` has would cost every client a word.
     since: u32,
@@ -36,7 +61,7 @@ struct Rare {
 pub(crate) type Session = Arc<dyn Any + Send + Sync>;
 
 impl ClientData {
-    /// With a session, if there is one before the client is connected.
+    /// Of a client of Web PubSub, with a session, if there is one before it is connected.
     pub(crate) fn new(roles: Arc<Roles>, session: Option<Session>) -> Self {
         let rare = |session| {
             Box::new(Rare {
@@ -45,9 +70,18 @@ impl ClientData {
             })
         };
         Self {
+            kind: ClientKind::WebPubSub,
             roles,
             since: u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX),
             rare: session.map(rare),
+        }
+    }
+
+    /// Of a client of Pusher Channels, which has no roles: signatures say what it may do.
+    pub(crate) fn of_pusher() -> Self {
+        Self {
+            kind: ClientKind::Pusher,
+            ..Self::new(Arc::default(), None)
         }
     }
 
@@ -118,7 +152,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &other));
         let mut early = ClientData::new(roles, Some(Arc::clone(&one) as Session));
         assert!(Arc::ptr_eq(&one, &early.session()));
-        // The lock, the roles, and one pointer; the time fills a gap.
+        // The lock, the roles, and one pointer; the time and the kind fill gaps.
         assert_eq!(size_of::<SharedClientData>(), 4 * size_of::<usize>());
     }
 

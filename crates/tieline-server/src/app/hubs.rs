@@ -172,7 +172,8 @@ impl HubHandle {
     /// The rules at the moment; `None` if the hub does not exist any more.
     pub(crate) fn rules(&self) -> Option<Arc<HubRules>> {
         let rules = self.0.hubs.rules.0.load();
-        rules.of(self.name().as_str()).cloned()
+        let of_app = || self.name().is_of_app().then(|| rules.defaults());
+        rules.of(self.name().as_str()).or_else(of_app).cloned()
     }
 
     /// Who was refused lately.

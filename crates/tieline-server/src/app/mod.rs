@@ -11,6 +11,7 @@ pub(crate) mod client_data;
 pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod connection_log;
+pub(crate) mod cuts;
 pub(crate) mod emit;
 pub(crate) mod event_queue;
 pub(crate) mod events;

@@ -25,7 +25,11 @@ pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, Con
         let text = "`pusher.activity_timeout` must be whole seconds, 1s to 24h";
         return Err(ConfigErrors::one(text));
     }
-    let apps = Apps::of(&settings.pusher_apps).map_err(|invalid| {
+    if settings.pusher.max_members == 0 {
+        let text = "`pusher.max_members` is zero, so nobody could subscribe to a presence channel";
+        return Err(ConfigErrors::one(text));
+    }
+    let apps = Apps::of(&settings.pusher_apps, timeout).map_err(|invalid| {
         let mut options = AppTable::OPTIONS.iter();
         let option = options.find(|known| known.name == invalid.option);
         let scope = list_scope(APPS, invalid.index);

@@ -28,6 +28,11 @@ impl HubName {
     pub(crate) fn of_app(id: &str) -> Self {
         Self(format!("{APP}{id}"))
     }
+
+    /// Whether it is such a hub.
+    pub(crate) fn is_of_app(&self) -> bool {
+        self.0.starts_with(APP)
+    }
 }
 
 impl FromStr for HubName {

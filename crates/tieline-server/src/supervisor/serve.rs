@@ -35,7 +35,7 @@ use crate::{
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
-        pusher::{self, app::LiveApps},
+        pusher::{self, app::LiveApps, service::Pusher},
         webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
@@ -117,13 +117,15 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let supervisor = Supervisor::new();
     let hubs = Hubs::new(cluster, settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
-    let pusher = pusher::http::routes(hubs.clone(), settings.apps, None);
+    let dialect = wire::dialects().1.pusher;
+    let pusher = Pusher::new(settings.apps, hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
     let node = ReadyNode::new(listeners, upstream, hubs, control);
+    let pusher = pusher::routes(&node.node, pusher);
     let node = node.with_routes(aws).with_routes(pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));

@@ -16,11 +16,13 @@ pub(crate) mod webpubsub;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WireDialects {
     pub(crate) webpubsub: webpubsub::dialects::DialectIds,
+    pub(crate) pusher: pusher::dialect::PusherDialect,
 }
 
 /// The dialects of all wires, for a hub, and their ids, which are the same for each call.
 pub(crate) fn dialects() -> (Dialects, WireDialects) {
     let mut dialects = Dialects::new();
     let webpubsub = webpubsub::dialects::DialectIds::add_to(&mut dialects);
-    (dialects, WireDialects { webpubsub })
+    let pusher = pusher::dialect::PusherDialect::add_to(&mut dialects);
+    (dialects, WireDialects { webpubsub, pusher })
 }

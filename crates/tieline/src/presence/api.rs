@@ -19,7 +19,7 @@ use super::{
     config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
     dispatcher::{Dispatcher, Dispatching},
     dispatching::DispatchTask,
-    following::Following,
+    following::{Following, FollowingUser},
     reader::FEW,
     shared::Shared,
     start::Tasks,
@@ -203,6 +203,23 @@ impl Presence {
         }
     }
 
+    /// A connection of a user has signed in at this node, whatever groups it is in: the user is online. Call it once
+    /// for each, and [`sign_out`](Self::sign_out) as often. One entry in the registry for each node and user.
+    ///
+    /// # Errors
+    /// The name cannot be used, or the node drains.
+    pub async fn sign_in(&self, user: &str) -> Result<EnterOutcome, PresenceError> {
+        let roster = self.roster_of(RosterKind::Online, user)?;
+        self.enter_roster(roster, "", "").await
+    }
+
+    /// Such a connection has ended, or signed out.
+    pub fn sign_out(&self, user: &str, exit: Exit) {
+        if let Ok(roster) = self.roster_of(RosterKind::Online, user) {
+            self.exit_roster(&roster, "", exit);
+        }
+    }
+
     async fn enter_roster(
         &self,
         roster: RosterName,
@@ -253,14 +270,29 @@ impl Presence {
     /// # Errors
     /// The name cannot be used.
     pub async fn follow(&self, group: &str) -> Result<Following, PresenceError> {
-        let roster = self.roster_of(RosterKind::Members, group)?;
+        Ok(self
+            .follow_roster(self.roster_of(RosterKind::Members, group)?)
+            .await)
+    }
+
+    /// Follows whether a user is [signed in](Self::sign_in) anywhere: what is now, then every change. It costs as much
+    /// as to follow a group of one.
+    ///
+    /// # Errors
+    /// The name cannot be used.
+    pub async fn follow_user(&self, user: &str) -> Result<FollowingUser, PresenceError> {
+        let roster = self.roster_of(RosterKind::Online, user)?;
+        Ok(FollowingUser::new(self.follow_roster(roster).await))
+    }
+
+    async fn follow_roster(&self, roster: RosterName) -> Following {
         let (sender, changes) = mpsc::channel(QUEUE);
         // The reader is there as long as this handle.
         drop(self.tasks.follows.send((roster, sender)).await);
-        Ok(Following {
+        Following {
             changes,
             is_stale: Arc::clone(&self.tasks.is_stale),
-        })
+        }
     }
 
     /// The members of a group, sorted by user. More than 512 are read a thousand at a time, and so need not all have

@@ -75,7 +75,7 @@ impl<D: Dispatcher> DispatchTask<D> {
                     }
                     Some(last) => {
                         let last = last.position.clone();
-                        let events: Vec<_> = entries.iter().map(event).collect();
+                        let events: Vec<_> = entries.iter().filter_map(event).collect();
                         self.hand_on(&events).await;
                         self.note(term, last).await?
                     }
@@ -101,6 +101,9 @@ impl<D: Dispatcher> DispatchTask<D> {
 
     /// Hands events on, until they are taken.
     async fn hand_on(&self, events: &[PresenceEvent]) {
+        if events.is_empty() {
+            return;
+        }
         let mut pause = RETRY[0];
         while let Err(error) = self.dispatcher.dispatch(events).await {
             tracing::warn!(%error, "a dispatcher did not take the changes of rosters; it gets them again");
@@ -135,12 +138,13 @@ impl<D: Dispatcher> DispatchTask<D> {
     }
 }
 
-fn event(entry: &JournalEntry) -> PresenceEvent {
+/// What a dispatcher is told of a transition; `None` if it is of no group.
+fn event(entry: &JournalEntry) -> Option<PresenceEvent> {
     let (namespace, group) = id::split(entry.roster.group_key());
     let (namespace, group) = (Arc::from(namespace), Arc::from(group));
     let (user, info) = (Arc::clone(&entry.user), Arc::clone(&entry.info));
     let (members, version) = (entry.count, entry.position.clone());
-    match (entry.roster.kind(), entry.kind) {
+    Some(match (entry.roster.kind(), entry.kind) {
         (RosterKind::Members, TransitionKind::Joined) => PresenceEvent::Joined {
             namespace,
             group,
@@ -163,15 +167,16 @@ fn event(entry: &JournalEntry) -> PresenceEvent {
             info,
             version,
         },
-        (_, TransitionKind::Left) => PresenceEvent::Vacated {
+        (RosterKind::Occupancy, TransitionKind::Left) => PresenceEvent::Vacated {
             namespace,
             group,
             version,
         },
-        (_, _) => PresenceEvent::Occupied {
+        (RosterKind::Occupancy, _) => PresenceEvent::Occupied {
             namespace,
             group,
             version,
         },
-    }
+        _ => return None,
+    })
 }

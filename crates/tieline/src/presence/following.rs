@@ -1,4 +1,4 @@
-//! What follows of one group: all members, then every change.
+//! What follows of one group: all members, then every change; and of one user: whether it is signed in.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use tieline_registry::{Member, Position, roster_view::Transition};
+use tieline_registry::{Member, Position, TransitionKind, roster_view::Transition};
 use tokio::sync::mpsc;
 
 /// What a follower of a group is told.
@@ -69,4 +69,45 @@ impl fmt::Debug for Following {
             .field("is_stale", &self.is_stale())
             .finish_non_exhaustive()
     }
+}
+
+/// Follows whether a user is signed in anywhere, from [`Presence::follow_user`](crate::Presence::follow_user). Dropped,
+/// it ends.
+#[derive(Debug)]
+pub struct FollowingUser {
+    changes: Following,
+    was_online: Option<bool>,
+}
+
+impl FollowingUser {
+    pub(super) fn new(changes: Following) -> Self {
+        Self {
+            changes,
+            was_online: None,
+        }
+    }
+
+    /// Whether the user is signed in: first what is now, then each change. `None` once the last handle of the
+    /// [`Presence`](crate::Presence) is dropped. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<bool> {
+        loop {
+            let is_online = match self.changes.next().await? {
+                Change::Snapshot { members, .. } => Some(!members.is_empty()),
+                Change::Transitions { transitions, .. } => transitions.last().map(is_there),
+            };
+            if let Some(is_online) = is_online.filter(|now| self.was_online != Some(*now)) {
+                self.was_online = Some(is_online);
+                return Some(is_online);
+            }
+        }
+    }
+
+    /// Whether what was told may be out of date, as [`Following::is_stale`].
+    pub fn is_stale(&self) -> bool {
+        self.changes.is_stale()
+    }
+}
+
+fn is_there(transition: &Transition) -> bool {
+    transition.kind != TransitionKind::Left
 }

@@ -35,5 +35,5 @@ pub use self::{
     api::{Presence, RosterPart},
     config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
     dispatcher::{DispatchError, Dispatcher, Dispatching, PresenceEvent},
-    following::{Change, Following},
+    following::{Change, Following, FollowingUser},
 };

@@ -11,7 +11,10 @@ use tieline::Connection;
 use tokio::task::yield_now;
 
 use super::census::SLICE;
-use crate::app::{client_data::SharedClientData, hubs::HubHandle};
+use crate::app::{
+    client_data::{ClientKind, SharedClientData},
+    hubs::HubHandle,
+};
 
 /// Most connections of a page.
 pub(crate) const MAX_LIMIT: usize = 500;
@@ -86,8 +89,7 @@ impl ConnectionReport {
             user: connection.user().map(str::to_owned),
             node: node.to_owned(),
             address: connection.remote_addr().map(canonical),
-            // The only one with clients.
-            wire: "webpubsub".to_owned(),
+            wire: ClientKind::of(connection).wire().to_owned(),
             subprotocol: connection.subprotocol().map(str::to_owned),
             since: data.as_ref().map(|(since, _)| *since),
             queued_frames: frames as u64,

@@ -6,7 +6,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use tieline::InboundLimit;
+use tieline::{Accept, Inbound, InboundLimit};
 use tokio::time::Instant;
 
 use super::{
@@ -75,8 +75,20 @@ impl Arrival {
         self.take(Scope::User).await
     }
 
+    /// A client with the limits of its hub. They include what the configuration of the library says of every client.
+    pub(crate) fn apply_to<S>(self, mut accept: Accept<S>) -> Accept<S> {
+        if let Some(size) = self.limits.message_size {
+            accept = accept.message_size(size);
+        }
+        accept = accept.inbound(Inbound::default());
+        match self.connected() {
+            Some(limit) => accept.inbound_limit(limit),
+            None => accept,
+        }
+    }
+
     /// What counts for as long as the client is connected; `None` if nothing does.
-    pub(crate) fn connected(self) -> Option<Arc<dyn InboundLimit>> {
+    fn connected(self) -> Option<Arc<dyn InboundLimit>> {
         let Self {
             quotas,
             limits,
@@ -137,16 +149,20 @@ impl Arrival {
     }
 }
 
-impl fmt::Display for LimitExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LimitExceeded {
+    /// What there is too much of.
+    pub(crate) fn what(&self) -> String {
         let what = match self.limited {
             Limited::Connections => "connections",
             _ => "connects per second",
         };
         let scope = self.scope.name();
-        write!(
-            f,
-            "too many {what} of this {scope}; try again later, as Retry-After says"
-        )
+        format!("too many {what} of this {scope}; try again later")
+    }
+}
+
+impl fmt::Display for LimitExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, as Retry-After says", self.what())
     }
 }

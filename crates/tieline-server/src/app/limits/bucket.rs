@@ -20,14 +20,14 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How fast a bucket fills, and how much is in a full one: what comes in `burst`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rate {
-    pub(super) per_second: NonZeroU32,
-    pub(super) burst: Duration,
+pub(crate) struct Rate {
+    pub(crate) per_second: NonZeroU32,
+    pub(crate) burst: Duration,
 }
 
 /// What there was of an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     Now,
     /// It is taken, and flows in within this time.
     After(Duration),
@@ -37,11 +37,11 @@ pub(super) enum Taken {
 
 /// The moment at which the bucket is full, in nanoseconds. A new one is full.
 #[derive(Debug, Default)]
-pub(super) struct Bucket(AtomicU64);
+pub(crate) struct Bucket(AtomicU64);
 
 impl Bucket {
     /// Takes an amount, if it is there or flows in within `longest`.
-    pub(super) fn take(&self, amount: usize, rate: Rate, longest: Duration, now: Instant) -> Taken {
+    pub(crate) fn take(&self, amount: usize, rate: Rate, longest: Duration, now: Instant) -> Taken {
         let now = moment(now);
         let (cost, burst) = (rate.time_for(amount), nanos(rate.burst));
         let mut full_at = self.0.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@
 //! and close is counted.
 
 mod arrival;
-mod bucket;
+pub(crate) mod bucket;
 pub(crate) mod counts;
 mod quota;
 mod quotas;

@@ -10,7 +10,10 @@ use tracing::Instrument;
 
 use super::{GroupChanged, decode, decode_request, encode, encode_request, node};
 use crate::app::{
-    client_data::SharedClientData, close, permissions::TooManyOverrides, role::Permission,
+    client_data::{ClientKind, SharedClientData},
+    close,
+    permissions::TooManyOverrides,
+    role::Permission,
 };
 
 /// What is asked about a client.
@@ -24,6 +27,24 @@ pub(crate) enum ClientRequest {
     Revoke(Permission, String),
     IsPermitted(Permission, String),
     Describe,
+}
+
+/// Why a backend does not decide which groups a client is in.
+const OWN_CHANNELS: &str = "the connection is a client of Pusher Channels, which chooses its channels itself and would \
+                            not know of others; close it instead";
+
+impl ClientRequest {
+    /// Whether it is about the groups of the client, and what it may do there.
+    fn changes_groups(&self) -> bool {
+        match self {
+            Self::Join(_)
+            | Self::Leave(_)
+            | Self::LeaveAllGroups
+            | Self::Grant(..)
+            | Self::Revoke(..) => true,
+            Self::Close { .. } | Self::IsPermitted(..) | Self::Describe => false,
+        }
+    }
 }
 
 /// What its node did.
@@ -82,6 +103,9 @@ async fn carry_out(
     request: ClientRequest,
     changed: &impl GroupChanged,
 ) -> Result<Bytes, RequestError> {
+    if request.changes_groups() && ClientKind::of(connection) == ClientKind::Pusher {
+        return Err(RequestError::refused(OWN_CHANNELS));
+    }
     let reply = match request {
         ClientRequest::Close { reason } => {
             close::close(connection, reason.as_deref());

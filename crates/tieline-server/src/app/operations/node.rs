@@ -11,7 +11,7 @@ use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
 use tracing::Instrument;
 
 use super::{GroupChanged, decode, decode_request, encode, encode_request, listing::GroupPage};
-use crate::app::{close, events::GroupChange, filter, hubs::HubHandle};
+use crate::app::{client_data::ClientKind, close, events::GroupChange, filter, hubs::HubHandle};
 
 /// Closes, joins and leaves between two chances for other tasks.
 const SLICE: usize = 128;
@@ -88,7 +88,7 @@ pub(crate) struct Member {
 pub(crate) struct Parts {
     /// The connections that it was about.
     pub(crate) connections: u64,
-    /// Those of them that are in as many groups as they may be.
+    /// Those of them that are in as many groups as they may be, or choose their groups themselves.
     pub(crate) refused: u64,
     /// In order, a page of them.
     pub(crate) members: Vec<Member>,
@@ -174,8 +174,9 @@ async fn carry_out(
         }
         NodeOperation::Join { whom, groups } => {
             let join = |connection: &Connection| {
+                may_change_groups(connection)?;
                 let mut groups = groups.iter();
-                groups.try_for_each(|group| join(connection, group, changed))
+                groups.try_for_each(|group| Ok(join(connection, group, changed)?))
             };
             let part = for_each(whom.connections(cluster)?, groups.len(), join).await;
             if part.connections > 0 {
@@ -186,6 +187,7 @@ async fn carry_out(
         }
         NodeOperation::Leave { whom, groups } => {
             let leave = |connection: &Connection| {
+                may_change_groups(connection)?;
                 match &groups {
                     Some(groups) => groups
                         .iter()
@@ -228,19 +230,42 @@ impl Whom {
     }
 }
 
+/// Why a connection was left as it is.
+enum LeftOut {
+    Ended,
+    Refused,
+}
+
+impl From<JoinError> for LeftOut {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Closed => Self::Ended,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// Clients of Pusher Channels choose their channels themselves.
+fn may_change_groups(connection: &Connection) -> Result<(), LeftOut> {
+    match ClientKind::of(connection) {
+        ClientKind::WebPubSub => Ok(()),
+        ClientKind::Pusher => Err(LeftOut::Refused),
+    }
+}
+
 /// Does it to each connection, which takes about so many steps `each`. One that has ended meanwhile does not count.
 async fn for_each<T>(
     connections: Vec<T>,
     each: usize,
-    mut act: impl FnMut(&T) -> Result<(), JoinError>,
+    mut act: impl FnMut(&T) -> Result<(), LeftOut>,
 ) -> NodePart {
     let mut part = NodePart::default();
     let mut steps = 0;
     for connection in &connections {
         match act(connection) {
             Ok(()) => part.connections += 1,
-            Err(JoinError::Closed) => {}
-            Err(_) => {
+            Err(LeftOut::Ended) => {}
+            Err(LeftOut::Refused) => {
                 part.connections += 1;
                 part.refused += 1;
             }

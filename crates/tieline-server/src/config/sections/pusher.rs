@@ -14,6 +14,9 @@ section! {
             "How long a client hears nothing before it asks whether the server is there; whole seconds.",
             "Clients are told when they connect. A shorter time costs each idle client more messages.",
             live: true;
+        max_members: u32 = 100,
+            "Maximum number of members of a presence channel, on all nodes together.",
+            "Further users cannot subscribe. Every member is told of each that comes and goes. Give all nodes the same.";
     }
 }
 
@@ -60,10 +63,6 @@ section! {
             "Maximum number of clients of the app on a node.",
             "Further clients are refused with 4004, and do not come back by themselves.",
             without: "no maximum", live: true;
-        max_members: u32 = 100,
-            "Maximum number of members of a presence channel.",
-            "Further users cannot subscribe. Every member is told of each that comes and goes.",
-            live: true;
         subscription_counts: bool = false,
             "Whether subscribers are told how many there are.",
             "A message to each subscriber of a channel whenever that changes, at most one a second.",

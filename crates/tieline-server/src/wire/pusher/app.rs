@@ -12,6 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
+use tieline::registry::{MAX_TTL, MIN_TTL};
 
 use crate::{
     app::hubs::{Hub, Hubs},
@@ -36,6 +37,10 @@ pub(crate) struct App {
 
 /// What the clients and backends of an app may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct AppRules {
     pub(crate) enabled: bool,
     pub(crate) tls_only: bool,
@@ -46,8 +51,6 @@ pub(crate) struct AppRules {
     pub(crate) max_event: usize,
     /// Of the app, on this node.
     pub(crate) max_connections: Option<usize>,
-    /// Of a presence channel.
-    pub(crate) max_members: u32,
     pub(crate) subscription_counts: bool,
     /// Of the last event of a cache channel.
     pub(crate) cache_expiry: Duration,
@@ -82,8 +85,8 @@ impl App {
             let why = "must be above zero; client_events = false refuses them all";
             return Err(("max_client_event_rate", why.into()));
         }
-        if table.cache_expiry < Duration::from_secs(1) {
-            return Err(("cache_expiry", "must be at least 1s".into()));
+        if !(MIN_TTL..=MAX_TTL).contains(&table.cache_expiry) {
+            return Err(("cache_expiry", "must be 1s to 24h".into()));
         }
         Ok(Self {
             id,
@@ -97,7 +100,6 @@ impl App {
                 max_client_event_rate: table.max_client_event_rate,
                 max_event: table.max_event.0,
                 max_connections: table.max_connections,
-                max_members: table.max_members,
                 subscription_counts: table.subscription_counts,
                 cache_expiry: table.cache_expiry,
             },
@@ -133,16 +135,22 @@ impl fmt::Debug for App {
 }
 
 /// All apps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Apps {
+    /// What their clients are told.
+    pub(crate) activity_timeout: Duration,
     by_id: BTreeMap<String, Arc<App>>,
     by_key: BTreeMap<String, Arc<App>>,
 }
 
 impl Apps {
     /// The apps of the settings.
-    pub(crate) fn of(tables: &[AppTable]) -> Result<Self, InvalidApp> {
-        let mut apps = Self::default();
+    pub(crate) fn of(tables: &[AppTable], activity_timeout: Duration) -> Result<Self, InvalidApp> {
+        let mut apps = Self {
+            activity_timeout,
+            by_id: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+        };
         for (index, table) in tables.iter().enumerate() {
             let invalid = |(option, why)| InvalidApp { index, option, why };
             let app = Arc::new(App::new(table).map_err(invalid)?);
@@ -259,16 +267,16 @@ mod tests {
             max_client_event_rate: 10,
             max_event: Size(10_240),
             max_connections: None,
-            max_members: 100,
             subscription_counts: false,
             cache_expiry: Duration::from_mins(30),
         }
     }
 
+    const TIMEOUT: Duration = Duration::from_mins(2);
     const SECRET: &str = "7ad3773142a6692b25b8";
 
     fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
-        let invalid = Apps::of(tables).unwrap_err();
+        let invalid = Apps::of(tables, TIMEOUT).unwrap_err();
         assert!(!invalid.why.contains(SECRET), "{invalid:?}");
         (invalid.index, invalid.option)
     }
@@ -277,7 +285,7 @@ mod tests {
     #[test]
     fn a_signature_is_that_of_the_documentation() {
         let key = "278d425bdf160c739803";
-        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)]).unwrap());
+        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)], TIMEOUT).unwrap());
         let app = apps.by_key(key).unwrap();
         let signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
         let text = b"1234.1234:private-foobar";

@@ -6,6 +6,30 @@
 //! no text; a client gets `data` as a string, in all frames but those about errors, and never null.
 
 pub(crate) mod app;
+mod cache;
 mod channel;
+mod client;
+pub(crate) mod dialect;
 mod event;
-pub(crate) mod http;
+mod handler;
+mod http;
+mod incoming;
+mod outgoing;
+mod refused;
+pub(crate) mod service;
+mod subscribe;
+mod upgrade;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tieline::{Handler, Node};
+
+use self::service::Pusher;
+
+/// The routes of the wire at a node.
+pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher) -> Router {
+    let pusher = Arc::new(pusher);
+    let http = http::routes(Arc::clone(&pusher), None);
+    upgrade::routes(node.clone(), pusher).merge(http)
+}

@@ -14,7 +14,6 @@ use tieline::{
 
 use super::{
     client::{self, Client, Language, SimpleMode, TargetGroup},
-    cuts,
     dispatcher::{Dispatcher, ReplyTo},
     incoming::{ClientFrame, Operation},
     outgoing,
@@ -24,7 +23,7 @@ use crate::{
     app::{
         about::Metadata,
         client_data::SharedClientData,
-        connection_log,
+        connection_log, cuts,
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },

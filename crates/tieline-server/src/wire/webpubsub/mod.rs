@@ -9,7 +9,6 @@
 mod ack_ids;
 mod client;
 mod credential;
-mod cuts;
 pub(crate) mod dialects;
 mod dispatcher;
 pub(crate) mod handler;

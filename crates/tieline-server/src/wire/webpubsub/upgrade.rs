@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use parking_lot::Mutex;
-use tieline::{Accept, ClientId, Inbound, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
+use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 use tracing::{
     Instrument, Span,
     field::{Empty, display},
@@ -36,7 +36,7 @@ use crate::{
         connection_log,
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
-        limits::{Arrival, HubLimits, LimitExceeded},
+        limits::{Arrival, LimitExceeded},
         refusals::What,
         role::Roles,
     },
@@ -249,7 +249,7 @@ impl<E: Events> RouteState<E> {
         if let Some(user) = user {
             accept = accept.user(user);
         }
-        accept = with_limits(accept, &hub.rules().limits, arrival);
+        accept = arrival.apply_to(accept);
         Ok(groups.into_iter().fold(accept, Accept::group))
     }
 
@@ -315,18 +315,6 @@ impl<E: Events> RouteState<E> {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
         };
         Ok(Some(spelled.to_owned()))
-    }
-}
-
-/// A client with the limits of its hub. They include what the configuration of the library says of every client.
-fn with_limits<S>(mut accept: Accept<S>, limits: &HubLimits, arrival: Arrival) -> Accept<S> {
-    if let Some(size) = limits.message_size {
-        accept = accept.message_size(size);
-    }
-    accept = accept.inbound(Inbound::default());
-    match arrival.connected() {
-        Some(limit) => accept.inbound_limit(limit),
-        None => accept,
     }
 }
 

@@ -7,3 +7,4 @@ pub(crate) mod history;
 mod crowds;
 mod dispatching;
 mod members;
+mod users;

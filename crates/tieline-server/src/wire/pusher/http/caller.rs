@@ -38,11 +38,11 @@ impl Caller {
         body: Body,
     ) -> Result<(Self, Bytes), ApiError> {
         let app = match id {
-            Some(id) => api.apps.by_id(id).ok_or_else(ApiError::no_app)?,
+            Some(id) => api.pusher.apps.by_id(id).ok_or_else(ApiError::no_app)?,
             None => {
                 let key = query.key().ok_or(Unauthorized::Missing);
                 let key = key.map_err(refused)?;
-                let app = api.apps.by_key(key);
+                let app = api.pusher.apps.by_key(key);
                 app.ok_or_else(|| refused(Unauthorized::Key))?
             }
         };
@@ -52,7 +52,7 @@ impl Caller {
         if !app.rules.enabled {
             return Err(ApiError::disabled());
         }
-        let hub = app.hub(&api.hubs).ok_or_else(ApiError::no_hub)?;
+        let hub = app.hub(&api.pusher.hubs).ok_or_else(ApiError::no_hub)?;
         let body = match head.method {
             Method::HEAD => Bytes::new(),
             _ => body::read(body, MAX_BODY).await?,

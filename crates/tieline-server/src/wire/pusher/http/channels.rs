@@ -19,7 +19,10 @@ use crate::{
     app::operations::node::{self, NodeOperation},
     wire::{
         outcome::refused_and_missed,
-        pusher::channel::{Channel, ChannelKind},
+        pusher::{
+            cache,
+            channel::{Channel, ChannelKind},
+        },
     },
 };
 
@@ -35,6 +38,17 @@ pub(super) struct About {
     user_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription_count: Option<u64>,
+    /// Null if nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<Option<Kept>>,
+}
+
+/// The event that a cache channel gives to later subscribers.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Kept {
+    data: String,
+    /// Seconds.
+    ttl: u64,
 }
 
 #[derive(Serialize)]
@@ -92,6 +106,10 @@ pub(super) async fn one(
             true => Some(caller.members(name).await?),
             false => None,
         },
+        cache: match info.cache {
+            true => Some(caller.kept(name).await?),
+            false => None,
+        },
     };
     Ok(json_response(json!(about).to_string()))
 }
@@ -129,6 +147,7 @@ impl Caller {
                     true => Some(self.subscribers(name).await),
                     false => None,
                 },
+                cache: None,
             })
         });
         stream::iter(channels).buffered(AT_ONCE).try_collect().await
@@ -145,6 +164,20 @@ impl Caller {
             Some(presence) => presence.counts(channel).await.map_err(unknown),
             None => Ok(0),
         }
+    }
+
+    /// The last event of a cache channel.
+    async fn kept(&self, channel: &str) -> Result<Option<Kept>, ApiError> {
+        let last = cache::last(self.hub.handle().cluster(), channel).await;
+        let last = last.map_err(|error| {
+            ApiError::unavailable(format!(
+                "the last event is not known at the moment: {error}"
+            ))
+        })?;
+        Ok(last.map(|(event, ttl)| Kept {
+            data: event.data,
+            ttl: ttl.as_secs(),
+        }))
     }
 
     /// The channels that begin with a prefix, with the number of their subscribers, and how many nodes did not answer.

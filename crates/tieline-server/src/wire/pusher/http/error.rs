@@ -55,6 +55,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
+    /// An event that is too long to be kept, or whose channel has a name that is.
+    pub(super) fn cannot_keep(why: impl std::fmt::Display) -> Self {
+        let message = format!("a cache channel cannot keep the event: {why}");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
     /// Nothing was done; it can be repeated.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)

@@ -4,9 +4,12 @@
 //! events of a request have been checked; the answer waits for other nodes only if the backend wants to know who got
 //! an event; that no node could be sent anything is an error in any case.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, json};
-use tieline::{Cluster, Delivery, Receipt, Summary};
+use tieline::{Cluster, Delivery, Receipt, Summary, ValuesError};
 
 use super::{
     answer::{EMPTY, json_response},
@@ -20,7 +23,7 @@ use crate::{
     app::emit,
     wire::{
         outcome::{MissedLog, Reach},
-        pusher::event,
+        pusher::{cache, event},
     },
 };
 
@@ -31,11 +34,12 @@ pub(super) async fn trigger(caller: &Caller, body: &[u8]) -> Result<Response, Ap
 
 /// Publishes an event.
 pub(super) async fn publish(caller: &Caller, event: Trigger<'_>) -> Result<Response, ApiError> {
+    let events = std::slice::from_ref(&event);
+    caller.keep(events).await?;
     let Some(info) = event.info else {
-        caller.send(std::slice::from_ref(&event))?;
+        caller.send(events)?;
         return Ok(json_response(EMPTY));
     };
-    let events = std::slice::from_ref(&event);
     let outcomes = caller.send_for(events, info.delivered).await?;
     let about = caller.describe(asked(&event)?).await?;
     let channels = event.channels.iter().zip(about).enumerate();
@@ -51,6 +55,7 @@ pub(super) async fn publish(caller: &Caller, event: Trigger<'_>) -> Result<Respo
 /// Publishes the events of a body.
 pub(super) async fn batch(caller: &Caller, body: &[u8]) -> Result<Response, ApiError> {
     let events = Trigger::of_batch(body, &caller.app.rules)?;
+    caller.keep(&events).await?;
     if events.iter().all(|event| event.info.is_none()) {
         caller.send(&events)?;
         return Ok(json_response(EMPTY));
@@ -103,6 +108,28 @@ impl Outcome {
 }
 
 impl Caller {
+    /// Keeps those events that their channels give to later subscribers, before they are sent.
+    async fn keep(&self, events: &[Trigger<'_>]) -> Result<(), ApiError> {
+        let mut last = BTreeMap::new();
+        for event in events {
+            for name in &event.channels {
+                if channel(name)?.is_cached() {
+                    last.insert(&**name, (&*event.name, &*event.data));
+                }
+            }
+        }
+        let cluster = self.hub.handle().cluster();
+        let mut kept = FuturesUnordered::new();
+        for (channel, event) in last {
+            let expiry = self.app.rules.cache_expiry;
+            kept.push(cache::keep(cluster, channel, event, expiry));
+        }
+        while let Some(kept) = kept.next().await {
+            kept.map_err(not_kept)?;
+        }
+        Ok(())
+    }
+
     /// Sends events, and waits for nobody.
     fn send(&self, events: &[Trigger<'_>]) -> Result<(), ApiError> {
         let mut is_sent = false;
@@ -171,6 +198,15 @@ fn to_channel(
     match except {
         Some(id) => cluster.except([id]).emit_group(name, note),
         None => cluster.emit_group(name, note),
+    }
+}
+
+fn not_kept(error: ValuesError) -> ApiError {
+    match error {
+        ValuesError::Invalid(error) => ApiError::cannot_keep(error),
+        error => ApiError::unavailable(format!(
+            "the event could not be kept for later subscribers, so nothing was sent: {error}"
+        )),
     }
 }
 

@@ -33,13 +33,12 @@ use self::{
     caller::Caller, counts::Counts, error::ApiError, route::Route, signature::Query,
     trigger::Trigger,
 };
-use super::app::LiveApps;
-use crate::{app::hubs::Hubs, metrics::METRICS, traces::spans, wire::outcome::MissedLog};
+use super::service::Pusher;
+use crate::{metrics::METRICS, traces::spans, wire::outcome::MissedLog};
 
 /// What requests share.
 struct Shared {
-    hubs: Hubs,
-    apps: LiveApps,
+    pusher: Arc<Pusher>,
     /// Who is in the presence channels, in the default namespace.
     presence: Option<Presence>,
     counts: Counts,
@@ -47,7 +46,7 @@ struct Shared {
 }
 
 /// The routes of the API.
-pub(crate) fn routes(hubs: Hubs, apps: LiveApps, presence: Option<Presence>) -> Router {
+pub(super) fn routes(pusher: Arc<Pusher>, presence: Option<Presence>) -> Router {
     let missed = MissedLog::default();
     Router::new()
         .route("/apps/{app}/events", post(answer))
@@ -63,8 +62,7 @@ pub(crate) fn routes(hubs: Hubs, apps: LiveApps, presence: Option<Presence>) -> 
         // As the library for Python has it: the key says which app.
         .route("/users/{user}/terminate_connections", post(answer))
         .with_state(Arc::new(Shared {
-            hubs,
-            apps,
+            pusher,
             presence,
             counts: Counts::new(missed.clone()),
             missed,

@@ -17,7 +17,7 @@ use crate::{
     app::{
         access::Access,
         clock,
-        hubs::{HubRules, LiveHubRules},
+        hubs::{HubRules, Hubs, LiveHubRules},
         limits::HubLimits,
         role::Roles,
     },
@@ -28,7 +28,10 @@ use crate::{
         source::Environment,
         types::Size,
     },
-    wire::pusher::app::{App, Apps},
+    wire::{
+        self,
+        pusher::app::{App, Apps, LiveApps},
+    },
 };
 
 pub(super) const KEY: &str = "278d425bdf160c739803";
@@ -45,11 +48,10 @@ fn apps() -> LiveApps {
         max_client_event_rate: 10,
         max_event: Size(10_240),
         max_connections: None,
-        max_members: 100,
         subscription_counts: false,
         cache_expiry: Duration::from_mins(30),
     };
-    LiveApps::new(Apps::of(&[table]).unwrap())
+    LiveApps::new(Apps::of(&[table], Duration::from_mins(2)).unwrap())
 }
 
 /// The app of the example of the documentation.
@@ -83,9 +85,9 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
         })
     });
     let missed = MissedLog::default();
+    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
     Arc::new(Shared {
-        hubs: Hubs::new(cluster.clone(), LiveHubRules::new(rules)),
-        apps: apps(),
+        pusher: Arc::new(Pusher::new(apps(), hubs, wire::dialects().1.pusher, false)),
         presence: Some(Presence::new(cluster).unwrap()),
         counts: Counts::new(missed.clone()),
         missed,

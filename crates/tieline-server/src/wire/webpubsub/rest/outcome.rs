@@ -65,6 +65,7 @@ pub(super) fn add_parts(response: &mut Response, parts: &Parts, log: &MissedLog)
 pub(super) fn not_asked(error: &AskError) -> Option<Error> {
     match error {
         AskError::Offline => None,
+        AskError::Refused(why) => Some(Error::conflict(why.as_str())),
         error => Some(Error::unavailable(format!(
             "the node of the connection gave no answer: {error}"
         ))),
@@ -72,5 +73,7 @@ pub(super) fn not_asked(error: &AskError) -> Option<Error> {
 }
 
 pub(super) fn too_many_groups() -> Error {
-    Error::conflict("the connection is in as many groups as it may be; see --max-groups")
+    let why = "the connection is in as many groups as it may be (see --max-groups), or chooses them itself, as \
+               clients of Pusher Channels do";
+    Error::conflict(why)
 }

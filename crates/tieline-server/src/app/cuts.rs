@@ -4,14 +4,14 @@
 
 use tieline::{CloseReason, Connection, ProtocolError};
 
-use crate::app::{
+use super::{
     hubs::HubHandle,
     limits::counts::{Action, Limited, Scope},
     refusals::What,
 };
 
 /// A connection has ended.
-pub(super) fn closed(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
+pub(crate) fn closed(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
     count_close(hub, connection, reason);
     note_cut(hub, connection, reason);
 }
@@ -46,7 +46,7 @@ fn note_cut(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
     }
 }
 
-pub(super) fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {
+pub(crate) fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {
     let who = format_args!("hub {}, client {}", hub.name(), connection.id()).to_string();
     hub.quotas()
         .counts

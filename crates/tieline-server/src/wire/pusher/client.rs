@@ -1,0 +1,147 @@
+//! The state of a client's connection.
+//!
+//! Owns its app and hub, which never change, and its subscriptions. Invariant: the subscriptions are the groups that
+//! the connection is in, because nobody else changes these.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use tokio::time::Instant;
+
+use super::service::Place;
+use crate::app::{
+    hubs::HubHandle,
+    limits::bucket::{Bucket, Rate, Taken},
+};
+
+/// The state of a client's connection.
+pub(crate) struct Client {
+    pub(super) place: Place,
+    pub(super) hub: HubHandle,
+    pub(super) subscriptions: Subscriptions,
+    /// What it may still send to others.
+    events: Bucket,
+    pub(super) protocol: Protocol,
+}
+
+impl Client {
+    pub(super) fn new(place: Place, hub: HubHandle, protocol: Protocol) -> Self {
+        Self {
+            place,
+            hub,
+            subscriptions: Subscriptions::default(),
+            events: Bucket::default(),
+            protocol,
+        }
+    }
+
+    /// Whether it may send another event, of so many per second.
+    pub(super) fn may_send_event(&self, per_second: u32) -> bool {
+        let rate = NonZeroU32::new(per_second).map(|per_second| Rate {
+            per_second,
+            burst: Duration::from_secs(1),
+        });
+        let now = Instant::now();
+        rate.is_some_and(|rate| self.events.take(1, rate, Duration::ZERO, now) == Taken::Now)
+    }
+}
+
+/// The version of the protocol, of those that are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    V4,
+    V5,
+    V6,
+    V7,
+}
+
+impl Protocol {
+    pub(super) fn parse(number: &str) -> Option<Self> {
+        Some(match number {
+            "4" => Self::V4,
+            "5" => Self::V5,
+            "6" => Self::V6,
+            "7" => Self::V7,
+            _ => return None,
+        })
+    }
+
+    /// What metrics call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "protocol_4",
+            Self::V5 => "protocol_5",
+            Self::V6 => "protocol_6",
+            Self::V7 => "protocol_7",
+        }
+    }
+}
+
+/// A channel that a client is subscribed to.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    channel: Box<str>,
+    /// Who it is there, on a presence channel.
+    pub(super) member: Option<Box<str>>,
+}
+
+/// The channels that a client is subscribed to, in order. Most have few: a list takes least.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions(Vec<Subscription>);
+
+impl Subscriptions {
+    pub(super) fn get(&self, channel: &str) -> Option<&Subscription> {
+        self.0.get(self.place(channel).ok()?)
+    }
+
+    /// Adds one. The client is not subscribed to this channel.
+    pub(super) fn add(&mut self, channel: &str, member: Option<Box<str>>) {
+        let place = self.place(channel).unwrap_or_else(|place| place);
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact((self.0.len() / 2).max(1));
+        }
+        let channel = channel.into();
+        self.0.insert(place, Subscription { channel, member });
+    }
+
+    pub(super) fn remove(&mut self, channel: &str) -> Option<Subscription> {
+        let place = self.place(channel).ok()?;
+        Some(self.0.remove(place))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn place(&self, channel: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|own| (*own.channel).cmp(channel))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_found_and_one_takes_no_room_for_more() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.add("b", None);
+        assert_eq!(subscriptions.0.capacity(), 1);
+        subscriptions.add("a", Some("ada".into()));
+        subscriptions.add("c", None);
+        let member = |subscriptions: &Subscriptions, channel| {
+            let found = subscriptions.get(channel)?;
+            Some(found.member.as_deref().map(str::to_owned))
+        };
+        assert_eq!(member(&subscriptions, "a"), Some(Some("ada".into())));
+        assert_eq!(member(&subscriptions, "c"), Some(None));
+        assert_eq!(member(&subscriptions, "d"), None);
+        assert!(subscriptions.remove("b").is_some() && subscriptions.remove("b").is_none());
+        assert_eq!(subscriptions.len(), 2);
+    }
+
+    #[test]
+    fn a_client_without_subscriptions_takes_little() {
+        let size = size_of::<Client>();
+        assert!(size <= 64, "{size} bytes");
+    }
+}

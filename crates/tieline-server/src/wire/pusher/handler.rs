@@ -1,0 +1,166 @@
+//! Carries out what clients send.
+//!
+//! Owns which action a frame leads to. Must not know the syntax of frames, which is that of `incoming` and `outgoing`.
+//! Invariants: the frames of a client are carried out one after the other; nothing that it sends closes its connection.
+
+use serde_json::value::RawValue;
+use tieline::{CloseReason, Connection, ExcessVerdict, Handler, Message};
+
+use super::{
+    channel::{Channel, ChannelKind},
+    client::Client,
+    event,
+    incoming::{ClientEvent, ClientFrame},
+    outgoing::{self, EMPTY},
+    subscribe::{subscribe, unsubscribe},
+};
+use crate::{
+    app::{connection_log, cuts},
+    metrics::METRICS,
+};
+
+/// What metrics and the log call the wire.
+pub(super) const WIRE: &str = "pusher";
+
+/// Longest name of an event, in characters.
+const MAX_EVENT_NAME: usize = 200;
+
+/// Refused because the client sends too many events.
+const TOO_MANY: u16 = 4301;
+
+/// The handler of Pusher clients.
+pub(super) struct PusherHandler;
+
+/// Why an event is not relayed.
+struct NotRelayed {
+    code: Option<u16>,
+    message: String,
+}
+
+impl Handler for PusherHandler {
+    /// Boxed: the task of a connection holds it.
+    type State = Box<Client>;
+
+    async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
+        let kind = client.protocol.name();
+        METRICS.client_entered(client.hub.name().as_str(), WIRE, kind);
+        connection_log::accepted(connection, WIRE, kind);
+    }
+
+    async fn on_message(
+        &self,
+        connection: &Connection,
+        client: &mut Self::State,
+        message: Message,
+    ) {
+        let Message::Text(text) = message else {
+            let why = "binary message; this protocol has only text";
+            connection.emit(outgoing::error(None, why));
+            return;
+        };
+        match ClientFrame::parse(&text) {
+            Ok(ClientFrame::Ping) => drop(connection.emit(outgoing::pong())),
+            Ok(ClientFrame::Pong) => {}
+            Ok(ClientFrame::Subscribe(asked)) => subscribe(connection, client, &asked).await,
+            Ok(ClientFrame::Unsubscribe(channel)) => unsubscribe(connection, client, &channel),
+            Ok(ClientFrame::SignIn) => {
+                connection.emit(outgoing::error(None, "sign-in is not supported"));
+            }
+            Ok(ClientFrame::Event(event)) => {
+                if let Err(NotRelayed { code, message }) = relay(connection, client, &event) {
+                    connection.emit(outgoing::error(code, &message));
+                }
+            }
+            Err(malformed) => drop(connection.emit(outgoing::error(None, &malformed.to_string()))),
+        }
+    }
+
+    async fn on_disconnect(
+        &self,
+        connection: &Connection,
+        client: &mut Self::State,
+        reason: CloseReason,
+    ) {
+        let kind = client.protocol.name();
+        METRICS.client_left(client.hub.name().as_str(), WIRE, kind);
+        connection_log::ended(connection, WIRE, &reason);
+        cuts::closed(&client.hub, connection, &reason);
+    }
+
+    /// Refuses a message that is too much: the client learns of it where it waits for an answer.
+    async fn on_excess(
+        &self,
+        connection: &Connection,
+        _: &mut Self::State,
+        message: &Message,
+    ) -> ExcessVerdict {
+        let frame = match message {
+            Message::Text(text) => ClientFrame::parse(text).ok(),
+            Message::Binary(_) => None,
+        };
+        connection.emit(match frame {
+            Some(ClientFrame::Ping) => outgoing::pong(),
+            Some(ClientFrame::Event(_)) => outgoing::error(Some(TOO_MANY), TOO_MUCH),
+            _ => outgoing::error(None, TOO_MUCH),
+        });
+        ExcessVerdict::Drop
+    }
+}
+
+const TOO_MUCH: &str = "too much was sent; try again later";
+
+/// Sends an event of a client to all other subscribers of a channel.
+fn relay(
+    connection: &Connection,
+    client: &Client,
+    event: &ClientEvent<'_>,
+) -> Result<(), NotRelayed> {
+    let app = client.place.app();
+    let Some(rules) = app.map(|app| app.rules).filter(|rules| rules.client_events) else {
+        return not_relayed("client events are not enabled for this app");
+    };
+    let kind = Channel::parse(&event.channel).map(Channel::kind);
+    if !matches!(kind, Ok(ChannelKind::Private | ChannelKind::Presence)) {
+        return not_relayed("clients send events to private and presence channels only");
+    }
+    let Some(subscription) = client.subscriptions.get(&event.channel) else {
+        return not_relayed("clients send events only to channels that they are subscribed to");
+    };
+    if event.name.chars().count() > MAX_EVENT_NAME {
+        return not_relayed("the name of an event has at most 200 characters");
+    }
+    // Some SDKs throw an exception without data.
+    let empty = || serde_json::from_str::<&RawValue>(EMPTY).expect("it is JSON");
+    let data = event.data.unwrap_or_else(empty);
+    if data.get().len() > rules.max_event {
+        let most = rules.max_event;
+        return not_relayed(format!("the data of an event has at most {most} bytes"));
+    }
+    let member = subscription.member.as_deref();
+    let Some(note) = event::of_client(&event.name, data, member) else {
+        return not_relayed("the data is nested too deeply, or has half a surrogate pair");
+    };
+    if !client.may_send_event(rules.max_client_event_rate) {
+        let most = rules.max_client_event_rate;
+        return Err(NotRelayed {
+            code: Some(TOO_MANY),
+            message: format!("a client may send {most} events per second"),
+        });
+    }
+    let others = client.hub.cluster().except([connection.id()]);
+    others.emit_group(&event.channel, note);
+    Ok(())
+}
+
+impl NotRelayed {
+    fn of(why: impl Into<String>) -> Self {
+        Self {
+            code: None,
+            message: why.into(),
+        }
+    }
+}
+
+fn not_relayed<T>(why: impl Into<String>) -> Result<T, NotRelayed> {
+    Err(NotRelayed::of(why))
+}

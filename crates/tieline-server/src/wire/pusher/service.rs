@@ -1,0 +1,78 @@
+//! What the parts of the wire share: apps, hubs, and how many clients each app has here.
+//!
+//! Must not know frames or routes. Invariant: a client counts from its upgrade to its end, whatever becomes of the
+//! settings meanwhile.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{
+    app::{App, LiveApps},
+    dialect::PusherDialect,
+};
+use crate::app::hubs::Hubs;
+
+/// The wire of a node.
+pub(crate) struct Pusher {
+    pub(super) apps: LiveApps,
+    pub(super) hubs: Hubs,
+    pub(super) dialect: PusherDialect,
+    /// Whether the node itself speaks TLS with its clients.
+    pub(super) is_tls: bool,
+    /// The number of clients of each app that has some, by its id.
+    clients: Mutex<BTreeMap<String, usize>>,
+}
+
+/// A client's place in its app. It is free again when this is dropped.
+pub(super) struct Place {
+    pub(super) pusher: Arc<Pusher>,
+    /// As it was at the upgrade.
+    app: Arc<App>,
+}
+
+impl Pusher {
+    pub(crate) fn new(apps: LiveApps, hubs: Hubs, dialect: PusherDialect, is_tls: bool) -> Self {
+        Self {
+            apps,
+            hubs,
+            dialect,
+            is_tls,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// A place in an app; `None` if it has as many clients here as it may.
+    pub(super) fn place(self: &Arc<Self>, app: &Arc<App>) -> Option<Place> {
+        let most = app.rules.max_connections.unwrap_or(usize::MAX);
+        let mut clients = self.clients.lock();
+        let count = clients.get(&app.id).copied().unwrap_or_default();
+        if count >= most {
+            return None;
+        }
+        clients.insert(app.id.clone(), count + 1);
+        Some(Place {
+            pusher: Arc::clone(self),
+            app: Arc::clone(app),
+        })
+    }
+}
+
+impl Place {
+    /// The app as it is now; `None` if it does not exist any more.
+    pub(super) fn app(&self) -> Option<Arc<App>> {
+        self.pusher.apps.by_id(&self.app.id)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut clients = self.pusher.clients.lock();
+        if let Some(count) = clients.get_mut(&self.app.id) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.app.id);
+            }
+        }
+    }
+}

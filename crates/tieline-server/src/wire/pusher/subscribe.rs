@@ -1,0 +1,159 @@
+//! Subscriptions: who may have one, and what the client is told.
+//!
+//! Owns the check of signatures and the order of events around a subscription. Must not know the syntax of frames.
+//! Invariants: once a client reads that it is subscribed, what any node publishes reaches it; before, it reads no event
+//! of the channel.
+
+use aws_lc_rs::constant_time;
+use tieline::{Connection, JoinError};
+
+use super::{
+    app::App,
+    channel::{Channel, ChannelKind},
+    client::Client,
+    incoming::Subscribe,
+    outgoing::{self, EMPTY},
+};
+use crate::app::{
+    cuts,
+    limits::counts::{Action, Limited},
+};
+
+/// Why a client is not subscribed.
+struct Refused {
+    message: String,
+    /// What its application is told beside: the kind of the error, and a status. `None` if that would be of a
+    /// subscription that exists, or of a channel that cannot.
+    told: Option<(&'static str, u16)>,
+}
+
+/// Subscribes a client, or tells it why not.
+pub(super) async fn subscribe(connection: &Connection, client: &mut Client, asked: &Subscribe<'_>) {
+    let Err(refused) = try_subscribe(connection, client, asked).await else {
+        return;
+    };
+    let Refused { message, told } = refused;
+    connection.emit(outgoing::error(None, &message));
+    if let Some((kind, status)) = told {
+        let channel = &asked.channel;
+        connection.emit(outgoing::subscription_error(
+            channel, kind, &message, status,
+        ));
+    }
+}
+
+/// Ends a subscription, if there is one.
+pub(super) fn unsubscribe(connection: &Connection, client: &mut Client, channel: &str) {
+    if client.subscriptions.remove(channel).is_some() {
+        connection.leave(channel);
+    }
+}
+
+async fn try_subscribe(
+    connection: &Connection,
+    client: &mut Client,
+    asked: &Subscribe<'_>,
+) -> Result<(), Refused> {
+    let channel = Channel::parse(&asked.channel);
+    let channel = channel.map_err(|error| Refused::unseen(error.to_string()))?;
+    let name = channel.name();
+    if client.subscriptions.get(name).is_some() {
+        return Err(Refused::unseen(format!(
+            "Existing subscription to channel {name}"
+        )));
+    }
+    let Some(app) = client.place.app() else {
+        return Err(Refused::unauthorized(
+            "the app does not exist any more".into(),
+        ));
+    };
+    if channel.needs_signature() {
+        check_signature(&app, connection.id().as_str(), name, asked)?;
+    }
+    match channel.kind() {
+        ChannelKind::Public | ChannelKind::Private | ChannelKind::Encrypted => {}
+        ChannelKind::Presence => {
+            return Err(Refused::unseen(
+                "presence channels are not supported".into(),
+            ));
+        }
+        ChannelKind::ToUser(_) => {
+            return Err(Refused::unseen("sign-in is not supported".into()));
+        }
+    }
+    let joined = join(connection, client, name).await;
+    joined.map_err(|error| {
+        if let JoinError::TooMany(_) = error {
+            cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
+        }
+        Refused {
+            message: error.to_string(),
+            told: Some(("LimitReached", 403)),
+        }
+    })
+}
+
+/// Joins the group, and says so in between what is sent to the group and all that was sent before.
+async fn join(
+    connection: &Connection,
+    client: &mut Client,
+    channel: &str,
+) -> Result<(), JoinError> {
+    let rules = client.hub.rules();
+    let most = rules.and_then(|rules| rules.limits.groups);
+    if let Some(most) = most.filter(|most| client.subscriptions.len() >= *most) {
+        return Err(JoinError::TooMany(most));
+    }
+    // A message in pieces holds back whatever else is sent to the client. So events that come between the join and the
+    // answer, which has to wait until other nodes know of the join, are behind the answer.
+    let closed = |_| JoinError::Closed;
+    let mut answer = connection.stream_text().await.map_err(closed)?;
+    connection.join(channel)?;
+    if !client.hub.cluster().synced().await {
+        tracing::debug!(channel, "subscribed before every node knows of it");
+    }
+    let text = outgoing::subscription_succeeded(channel, EMPTY);
+    answer.write(text).await.map_err(closed)?;
+    answer.finish().map_err(closed)?;
+    client.subscriptions.add(channel, None);
+    Ok(())
+}
+
+/// The application signs `socket_id:channel`, and behind it the data of the subscription, if there is some.
+fn check_signature(
+    app: &App,
+    socket_id: &str,
+    channel: &str,
+    asked: &Subscribe<'_>,
+) -> Result<(), Refused> {
+    let mut signed = format!("{socket_id}:{channel}");
+    if let Some(data) = &asked.channel_data {
+        signed.push(':');
+        signed.push_str(data);
+    }
+    let auth = asked.auth.as_deref().unwrap_or_default();
+    let is_valid = auth.split_once(':').is_some_and(|(key, signature)| {
+        let (key, own) = (key.as_bytes(), app.key.as_bytes());
+        constant_time::verify_slices_are_equal(key, own).is_ok()
+            && app.has_signed(signed.as_bytes(), signature)
+    });
+    if is_valid {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid signature: expected KEY:SIGNATURE, with the key of this app and the HMAC SHA256 hex digest of {signed}"
+    );
+    Err(Refused::unauthorized(message))
+}
+
+impl Refused {
+    fn unauthorized(message: String) -> Self {
+        let told = Some(("AuthError", 401));
+        Self { message, told }
+    }
+
+    fn unseen(message: String) -> Self {
+        let told = None;
+        Self { message, told }
+    }
+}
