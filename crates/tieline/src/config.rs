@@ -60,7 +60,8 @@ pub struct Config {
     /// Maximum number of TCP connections that are not upgraded yet, plain HTTP requests included. If there
     /// are as many, the next one takes the place of the one that has waited longest for its client, for two
     /// seconds at least: silent, with half a request, or idle between requests. If all are busy with requests,
-    /// it waits. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
+    /// it waits. A quarter as many clients at a time are told [after the upgrade](crate::Refusal::after_upgrade) that they
+    /// are refused. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
     /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,
     /// Maximum number of these connections from one IP address, or from one /64 network of IPv6; further ones
@@ -324,6 +325,12 @@ impl Config {
     pub(crate) fn handshakes(&self) -> usize {
         self.max_handshakes
             .unwrap_or_else(|| (descriptors() / 20).max(64))
+    }
+
+    /// Maximum number of clients that are being told after the upgrade that they are refused. Each is a descriptor, and
+    /// those of connections and handshakes leave little.
+    pub(crate) fn farewells(&self) -> usize {
+        (self.handshakes() / 4).max(1)
     }
 
     /// The limits that the protocol decoder enforces.

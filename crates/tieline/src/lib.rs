@@ -84,6 +84,7 @@
 //! | [`Node`] | a hub and a handler, served and drained |
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
+//! | [`Farewell`] | what a client is sent last |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Chunk`] | a piece of a long message |
 //! | [`MessageWriter`] | a long message that is sent in pieces |
@@ -131,6 +132,7 @@ mod deliveries;
 mod delivery;
 #[cfg(feature = "cluster")]
 mod error;
+mod farewell;
 mod handler;
 mod hub;
 mod inbound;
@@ -170,6 +172,7 @@ pub use self::{
     counts::Counts,
     deliveries::Deliveries,
     delivery::{Delivery, Reached},
+    farewell::Farewell,
     handler::{ConnectionError, Handler},
     hub::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,

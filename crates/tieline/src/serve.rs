@@ -127,15 +127,18 @@ where
     let upgrade = upgrade?;
     let deadline = upgrade.requested_at() + node.hub().config().decision_timeout;
     let decision = authorize(upgrade.request().clone());
-    let accept = tokio::time::timeout_at(deadline, decision)
+    let decision = tokio::time::timeout_at(deadline, decision)
         .await
         .map_err(|_| {
             Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the server took too long to authorize the request; reconnect\n",
             )
-        })??;
-    Ok(upgrade.accept(node, accept).await)
+        })?;
+    Ok(match decision {
+        Ok(accept) => upgrade.accept(node, accept).await,
+        Err(refusal) => upgrade.refuse(node, refusal),
+    })
 }
 
 impl<H: Handler, F> Clone for NodeService<H, F> {

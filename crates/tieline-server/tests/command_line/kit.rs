@@ -226,8 +226,12 @@ impl<S: Read + Write> Client<S> {
 
     /// Masked with zeros, as is allowed.
     fn send_frame(&mut self, first: u8, payload: &[u8]) {
-        let mut frame = vec![first, 0xfe];
-        frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+        let mut frame = vec![first, 0xff];
+        frame.extend((payload.len() as u64).to_be_bytes());
+        if let Ok(length) = u16::try_from(payload.len()) {
+            frame = vec![first, 0xfe];
+            frame.extend(length.to_be_bytes());
+        }
         if let Ok(length @ ..126) = u8::try_from(payload.len()) {
             frame = vec![first, 0x80 | length];
         }
@@ -236,10 +240,17 @@ impl<S: Read + Write> Client<S> {
         self.0.write_all(&frame).unwrap();
     }
 
-    /// The next message.
+    /// The next message, whole or in fragments.
     pub(crate) fn text(&mut self) -> String {
-        let (first, payload) = self.frame();
-        assert_eq!(first, 0x81, "{payload:?}");
+        let (first, mut payload) = self.frame();
+        assert!(matches!(first, 0x81 | 0x01), "{first:#x}: {payload:?}");
+        let mut is_last = first == 0x81;
+        while !is_last {
+            let (next, more) = self.frame();
+            assert!(matches!(next, 0x80 | 0x00), "{next:#x}: {more:?}");
+            payload.extend(more);
+            is_last = next == 0x80;
+        }
         String::from_utf8(payload).unwrap()
     }
 

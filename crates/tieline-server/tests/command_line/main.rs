@@ -19,6 +19,7 @@ mod kit;
 mod limits;
 mod logs;
 mod proxies;
+mod pusher;
 mod pusher_http;
 mod reliable;
 mod rest;

@@ -7,6 +7,7 @@
 
 mod callback;
 mod chunks;
+mod farewell;
 mod foreign;
 mod io;
 mod meter;
@@ -20,6 +21,7 @@ mod task;
 mod tls;
 
 pub(crate) use self::{
+    farewell::say_farewell,
     own_limits::ClientLimits,
     takeover::take_socket,
     task::{ConnectionTask, NewClient},

@@ -9,13 +9,15 @@ use std::sync::{
 };
 
 use hyper::upgrade::OnUpgrade;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
+use super::farewells::Farewells;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::{
     connection::{ConnectionTask, NewClient, take_socket},
+    farewell::Farewell,
     handler::Handler,
     hub::{Asked, ConnectionGuard, HandlerSlot, Hub, RequestHandler},
 };
@@ -50,6 +52,7 @@ pub(super) struct NodeInner<H> {
     handler: Arc<H>,
     slot: HandlerSlot,
     pub(super) tasks: TaskTracker,
+    pub(super) farewells: Farewells,
     ready: AtomicBool,
     pub(super) draining: AtomicBool,
     #[cfg(feature = "cluster")]
@@ -117,6 +120,23 @@ impl<H: Handler> Node<H> {
         self.0.tasks.token()
     }
 
+    /// A place for a client that is to be told after the upgrade that it is refused; `None` if there are as many as may
+    /// be.
+    pub(crate) fn place_for_farewell(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.farewells.place()
+    }
+
+    /// Tells such a client, once the upgrade has completed.
+    pub(crate) fn start_farewell(
+        &self,
+        place: OwnedSemaphorePermit,
+        farewell: Farewell,
+        on_upgrade: OnUpgrade,
+    ) {
+        let config = self.hub().config();
+        self.0.farewells.start(place, farewell, on_upgrade, config);
+    }
+
     /// Starts the task of a registered connection, once the upgrade has completed. Two tasks, so that the
     /// connection's is no larger than the connection needs.
     pub(crate) fn start<T: Handler>(
@@ -148,6 +168,7 @@ impl<H: Handler> NodeInner<H> {
         let answers: Arc<dyn RequestHandler<Asked>> = handler.clone();
         Self {
             slot: hub.add_handler(&answers, &tasks),
+            farewells: Farewells::new(hub.config()),
             hub,
             handler,
             tasks,

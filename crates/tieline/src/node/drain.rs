@@ -64,6 +64,8 @@ impl<H: Handler> Node<H> {
         if let Some(cluster) = self.cluster() {
             cluster.leave().await;
         }
+        // At the very end, so that newcomers are told as long as there are any.
+        self.0.farewells.end(deadline).await;
         tracing::info!(closed, remaining, "drained");
         Drained { closed, remaining }
     }

@@ -6,6 +6,7 @@
 
 mod api;
 mod drain;
+mod farewells;
 mod requests;
 
 pub use self::{api::Node, drain::Drained};

@@ -12,7 +12,8 @@ use tieline_websocket::Protocol;
 use tokio::time::Instant;
 
 use super::{
-    decision::{Accept, DRAINING, Refusal, unavailable},
+    decision::Accept,
+    refusal::{DRAINING, Refusal, unavailable},
     register,
     request::UpgradeRequest,
 };
@@ -20,7 +21,7 @@ use crate::{
     config::Config,
     connection::NewClient,
     handler::Handler,
-    hub::{ConnectionInfo, ConnectionOptions},
+    hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions},
     listener::AcceptInfo,
     node::Node,
     socket::{Socket, SocketHandler, SocketState},
@@ -52,6 +53,13 @@ pub struct Upgrade {
     pending: OnUpgrade,
     requested_at: Instant,
     arrived_at: Instant,
+}
+
+/// A connection that is in the hub, and the response that tells its client so.
+struct Admitted<S> {
+    guard: ConnectionGuard,
+    client: NewClient<S>,
+    response: Response<String>,
 }
 
 impl Upgrade {
@@ -100,15 +108,14 @@ impl Upgrade {
     /// [`Accept::any_origin`]), 400 for an invalid name, 409 for a duplicate id with
     /// [`Duplicate::Reject`](crate::Duplicate), 503 if the node is draining or full, if the cluster has a newer
     /// connection with that id, or if the decision took longer than
-    /// [`Config::decision_timeout`](crate::Config::decision_timeout).
+    /// [`Config::decision_timeout`](crate::Config::decision_timeout). With [`Accept::if_refused`] the client is told
+    /// the reason after the upgrade instead: see [`refuse`](Self::refuse).
     pub async fn accept<H: Handler>(
         self,
         node: &Node<H>,
         accept: Accept<H::State>,
     ) -> Response<String> {
-        self.accept_for(node, node.shared_handler(), accept)
-            .await
-            .unwrap_or_else(Refusal::into_http)
+        self.accept_for(node, node.shared_handler(), accept).await
     }
 
     /// Accepts as [`accept`](Self::accept) does, with a handler of its own for this connection. The node's handler is
@@ -142,9 +149,7 @@ impl Upgrade {
         handler: Arc<T>,
         accept: Accept<T::State>,
     ) -> Response<String> {
-        self.accept_for(node, handler, accept)
-            .await
-            .unwrap_or_else(Refusal::into_http)
+        self.accept_for(node, handler, accept).await
     }
 
     /// Accepts, and runs `run` with the connection as a [`Socket`], in a task of its own, once the upgrade has
@@ -183,9 +188,52 @@ impl Upgrade {
         let mut accept = accept.with_state(|()| SocketState::new(run, node.shared_handler()));
         accept.streaming = false;
         let handler = Arc::new(SocketHandler::new());
-        self.accept_for(node, handler, accept)
-            .await
-            .unwrap_or_else(Refusal::into_http)
+        self.accept_for(node, handler, accept).await
+    }
+
+    /// Refuses. Returns the response to send: the status of the refusal or, if the client is told
+    /// [after the upgrade](Refusal::after_upgrade), 101; then the extensions of the response have the [`Refusal`], and so
+    /// have those of [`accept`](Self::accept). The status, too, if as many clients are being told as may be.
+    ///
+    /// A drain waits at its end for those that are being told, until
+    /// [`Config::drain_timeout`](crate::Config::drain_timeout) at the latest; then it is over for newcomers, and they get
+    /// the status. The port has to be open as long: [`Node::serve`] closes it when a drain begins.
+    ///
+    /// ```
+    /// use axum::{extract::State, response::IntoResponse};
+    /// use tieline::{Accept, CloseCode, CloseFrame, Farewell, Node, Refusal, StatusCode, Upgrade};
+    ///
+    /// async fn websocket(State(node): State<Node<()>>, upgrade: Upgrade) -> impl IntoResponse {
+    ///     if upgrade.request().query("version").is_some() {
+    ///         return upgrade.accept(&node, Accept::new(())).await;
+    ///     }
+    ///     let close = CloseFrame::new(CloseCode::POLICY_VIOLATION, "pass ?version=");
+    ///     let refusal = Refusal::new(StatusCode::BAD_REQUEST, "pass ?version=\n");
+    ///     upgrade.refuse(&node, refusal.after_upgrade(Farewell::new(close)))
+    /// }
+    /// ```
+    pub fn refuse<H: Handler>(self, node: &Node<H>, refusal: Refusal) -> Response<String> {
+        self.refuse_in(node, refusal, None)
+    }
+
+    fn refuse_in<H: Handler>(
+        self,
+        node: &Node<H>,
+        refusal: Refusal,
+        subprotocol: Option<&str>,
+    ) -> Response<String> {
+        let farewell = refusal.farewell().cloned();
+        let told = farewell.and_then(|farewell| Some((farewell, node.place_for_farewell()?)));
+        let Some((farewell, place)) = told else {
+            return refusal.into_http();
+        };
+        let handshake = &self.request.handshake;
+        let chosen = subprotocol.filter(|name| handshake.subprotocols().any(|it| it == *name));
+        let chosen = chosen.or_else(|| handshake.subprotocols().next());
+        let mut response = handshake.respond(chosen, false).map(|()| String::new());
+        response.extensions_mut().insert(refusal);
+        node.start_farewell(place, farewell, self.pending);
+        response
     }
 
     async fn accept_for<H: Handler, T: Handler>(
@@ -193,9 +241,38 @@ impl Upgrade {
         node: &Node<H>,
         handler: Arc<T>,
         accept: Accept<T::State>,
-    ) -> Result<Response<String>, Refusal> {
+    ) -> Response<String> {
         // From here on a drain waits for this upgrade, whatever its result.
         let _tracked = node.track();
+        let if_refused = accept.if_refused;
+        let subprotocol = accept.subprotocol.clone().filter(|_| if_refused.is_some());
+        match self.admit(node, accept).await {
+            Ok(admitted) => {
+                let deadline = Instant::now() + node.hub().config().handshake_timeout;
+                let Admitted {
+                    guard,
+                    client,
+                    response,
+                } = admitted;
+                node.start(handler, guard, client, self.pending, deadline);
+                response
+            }
+            Err(refusal) => {
+                let farewell = if_refused.and_then(|farewell| farewell(&refusal));
+                let refusal = match farewell {
+                    Some(farewell) => refusal.after_upgrade(farewell),
+                    None => refusal,
+                };
+                self.refuse_in(node, refusal, subprotocol.as_deref())
+            }
+        }
+    }
+
+    async fn admit<H: Handler, S>(
+        &self,
+        node: &Node<H>,
+        accept: Accept<S>,
+    ) -> Result<Admitted<S>, Refusal> {
         let hub = node.hub();
         self.check(hub.config(), node.is_draining(), accept.any_origin)?;
         let handshake = &self.request.handshake;
@@ -233,14 +310,16 @@ impl Upgrade {
         };
         register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;
-        let deadline = Instant::now() + hub.config().handshake_timeout;
         let client = NewClient {
             state: accept.state,
             protocol,
             limits: accept.limits.for_connection(hub.config()),
         };
-        node.start(handler, guard, client, self.pending, deadline);
-        Ok(response)
+        Ok(Admitted {
+            guard,
+            client,
+            response,
+        })
     }
 
     fn check(&self, config: &Config, draining: bool, any_origin: bool) -> Result<(), Refusal> {

@@ -1,16 +1,18 @@
-//! The application's decision on an upgrade: [`Accept`] or [`Refusal`].
+//! The application's decision to let a client in: [`Accept`].
 //!
 //! Plain values; knows no request, and of the hub only how it numbers dialects.
 
 use std::{any::Any, sync::Arc};
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue};
 use tieline_registry::ClientId;
-use tieline_websocket::{Frame, handshake::HandshakeError};
+use tieline_websocket::Frame;
 
+use super::refusal::Refusal;
 use crate::{
     close::FinalMessage,
     connection::ClientLimits,
+    farewell::Farewell,
     hub::DialectId,
     inbound::{Inbound, InboundLimit},
 };
@@ -46,7 +48,11 @@ pub struct Accept<S> {
     pub(super) streaming: bool,
     pub(super) any_origin: bool,
     pub(super) limits: ClientLimits,
+    pub(super) if_refused: Option<IfRefused>,
 }
+
+/// How a client is told that the node refuses it.
+pub(super) type IfRefused = fn(&Refusal) -> Option<Farewell>;
 
 impl<S> Accept<S> {
     /// Accepts with a state for the handler, a random id, no user and no groups.
@@ -66,6 +72,7 @@ impl<S> Accept<S> {
             streaming: false,
             any_origin: false,
             limits: ClientLimits::default(),
+            if_refused: None,
         }
     }
 
@@ -244,6 +251,25 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Tells the client after the upgrade, by the [`Farewell`] that the function makes, if the node refuses it although
+    /// the application has accepted it: it is full or drains, the id is taken, the origin is foreign. See
+    /// [`Refusal::after_upgrade`]. `None`, and without this: by the HTTP status.
+    ///
+    /// ```
+    /// use tieline::{Accept, CloseCode, CloseFrame, Farewell};
+    ///
+    /// let accept = Accept::new(()).if_refused(|refusal| {
+    ///     // 503: the node is full or drains.
+    ///     let code = if refusal.status() == 503 { 4100 } else { 4009 };
+    ///     let close = CloseFrame::new(CloseCode::new(code)?, "not here");
+    ///     Some(Farewell::new(close))
+    /// });
+    /// ```
+    pub fn if_refused(mut self, farewell: fn(&Refusal) -> Option<Farewell>) -> Self {
+        self.if_refused = Some(farewell);
+        self
+    }
+
     /// The same with another state.
     pub(super) fn with_state<T>(self, state: impl FnOnce(S) -> T) -> Accept<T> {
         Accept {
@@ -261,6 +287,7 @@ impl<S> Accept<S> {
             streaming: self.streaming,
             any_origin: self.any_origin,
             limits: self.limits,
+            if_refused: self.if_refused,
         }
     }
 
@@ -296,100 +323,5 @@ impl<S> Accept<S> {
     pub fn data<T: Send + Sync + 'static>(mut self, data: T) -> Self {
         self.data = Some(Arc::new(data));
         self
-    }
-}
-
-/// A refused upgrade: an HTTP status and a body that says what to do, as plain text unless a header names
-/// another content type.
-///
-/// ```
-/// use tieline::{Refusal, StatusCode};
-///
-/// let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "the token has expired; log in again\n");
-/// assert_eq!(refusal.status(), 401);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    status: StatusCode,
-    body: String,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl Refusal {
-    /// Refuses with a status and a plain-text body.
-    pub fn new(status: StatusCode, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            body: body.into(),
-            headers: Vec::new(),
-        }
-    }
-
-    /// Adds a header to the response.
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// The status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The response to send. In axum handlers a refusal is a response itself.
-    pub fn into_http(self) -> Response<String> {
-        let mut response = Response::new(self.body);
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.extend(self.headers);
-        headers
-            .entry(header::CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
-        response
-    }
-}
-
-impl From<HandshakeError> for Refusal {
-    fn from(error: HandshakeError) -> Self {
-        let (parts, body) = error.response().into_parts();
-        let named = parts
-            .headers
-            .into_iter()
-            .filter_map(|(name, value)| Some((name?, value)));
-        named.fold(Self::new(parts.status, body), |refusal, (name, value)| {
-            refusal.header(name, value)
-        })
-    }
-}
-
-/// The body of a refusal by a node that drains.
-pub(super) const DRAINING: &str = "the node is draining; reconnect\n";
-
-/// A refusal that may not last: 503, to be retried in a second.
-pub(super) fn unavailable(body: &str) -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body)
-        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn content_types(refusal: Refusal) -> Vec<HeaderValue> {
-        let response = refusal.into_http();
-        let values = response.headers().get_all(header::CONTENT_TYPE).iter();
-        values.cloned().collect()
-    }
-
-    #[test]
-    fn a_response_has_one_content_type() {
-        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        let refusal = Refusal::new(StatusCode::FORBIDDEN, "no\n");
-        assert_eq!(content_types(refusal.clone()), [&plain]);
-        let json = HeaderValue::from_static("application/json");
-        let refusal = refusal.header(header::CONTENT_TYPE, json.clone());
-        assert_eq!(content_types(refusal), [json]);
-        let refusal = Refusal::from(HandshakeError::NotAnUpgrade);
-        assert_eq!(content_types(refusal), [plain]);
     }
 }

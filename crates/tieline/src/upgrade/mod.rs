@@ -7,11 +7,8 @@
 mod accept;
 mod decision;
 mod origin;
+mod refusal;
 mod register;
 mod request;
 
-pub use self::{
-    accept::Upgrade,
-    decision::{Accept, Refusal},
-    request::UpgradeRequest,
-};
+pub use self::{accept::Upgrade, decision::Accept, refusal::Refusal, request::UpgradeRequest};

@@ -9,8 +9,8 @@ use tieline_registry::id;
 use tokio::time::Instant;
 
 #[cfg(feature = "cluster")]
-use super::decision::DRAINING;
-use super::decision::{Refusal, unavailable};
+use super::refusal::DRAINING;
+use super::refusal::{Refusal, unavailable};
 use crate::{
     close::CloseReason,
     config::Config,

@@ -4,7 +4,9 @@
 //! Must not know who decides. Invariants: codes below 4100 send a client away for good, so that they never stand for
 //! what may be over soon; a client that is refused is never told to come back at once (4200).
 
-use tieline::{Refusal, StatusCode};
+use tieline::{CloseCode, CloseFrame, Farewell, Refusal, StatusCode};
+
+use super::outgoing;
 
 /// A refusal.
 #[derive(Debug)]
@@ -81,8 +83,28 @@ impl Refused {
         }
     }
 
+    /// The node itself refuses: it is full, or drains.
+    pub(super) fn by_node(refusal: &Refusal) -> Self {
+        let response = refusal.clone().into_http();
+        Self::over_capacity(response.body().trim_end(), "node")
+    }
+
     /// For those who did not ask for a WebSocket.
     pub(super) fn refusal(&self) -> Refusal {
         Refusal::new(self.status, format!("{}\n", self.message))
+    }
+
+    /// For those who did: by a message, which some SDKs read, and by the code of the close, which others do.
+    pub(super) fn after_upgrade(&self) -> Refusal {
+        match self.farewell() {
+            Some(farewell) => self.refusal().after_upgrade(farewell),
+            None => self.refusal(),
+        }
+    }
+
+    pub(super) fn farewell(&self) -> Option<Farewell> {
+        let close = CloseFrame::new(CloseCode::new(self.code)?, &*self.message);
+        let error = outgoing::error(Some(self.code), &self.message);
+        Some(Farewell::new(close).message(error))
     }
 }

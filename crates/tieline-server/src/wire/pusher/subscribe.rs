@@ -19,6 +19,9 @@ use crate::app::{
     limits::counts::{Action, Limited},
 };
 
+/// How much of what was to be signed is in an error, in bytes.
+const MAX_SHOWN: usize = 300;
+
 /// Why a client is not subscribed.
 struct Refused {
     message: String,
@@ -140,8 +143,9 @@ fn check_signature(
     if is_valid {
         return Ok(());
     }
+    let shown = &signed[..signed.floor_char_boundary(MAX_SHOWN)];
     let message = format!(
-        "Invalid signature: expected KEY:SIGNATURE, with the key of this app and the HMAC SHA256 hex digest of {signed}"
+        "Invalid signature: expected KEY:SIGNATURE, with the key of this app and the HMAC SHA256 hex digest of {shown}"
     );
     Err(Refused::unauthorized(message))
 }

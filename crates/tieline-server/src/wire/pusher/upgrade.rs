@@ -171,18 +171,19 @@ impl<H: Handler> RouteState<H> {
         };
         let handler = Arc::clone(&self.handler);
         let response = upgrade.accept_with(&self.node, handler, accept).await;
-        // The node may refuse too: it is full, or drains.
-        let refused = (response.status() != StatusCode::SWITCHING_PROTOCOLS)
-            .then(|| Refused::over_capacity(response.body().trim_end(), "node"));
+        let by_node = response.extensions().get::<Refusal>();
+        let refused = by_node.map(Refused::by_node);
         (response, refused)
     }
 
+    /// Tells a client after the upgrade.
     fn refuse(
         &self,
-        _upgrade: Upgrade,
+        upgrade: Upgrade,
         refused: Refused,
     ) -> (http::Response<String>, Option<Refused>) {
-        (refused.refusal().into_http(), Some(refused))
+        let response = upgrade.refuse(&self.node, refused.after_upgrade());
+        (response, Some(refused))
     }
 
     /// Accepts a client of an app, if there is room for it.
@@ -216,6 +217,7 @@ impl<H: Handler> RouteState<H> {
             .dialect(pusher.dialect.0)
             .first_message(outgoing::connected(id.as_str(), activity_timeout))
             .final_message(outgoing::farewell)
+            .if_refused(|refusal| Refused::by_node(refusal).farewell())
             .id(id)
             // Signatures say what a client may do, and no page has them on its own.
             .any_origin();

@@ -91,6 +91,11 @@ impl Nodes {
         post(&self.first, path, media_type, body)
     }
 
+    /// Where the second node listens.
+    pub(crate) fn second_address(&self) -> &str {
+        &self.second.addresses[0]
+    }
+
     /// Connects a client to the second node, with claims besides the audience.
     pub(crate) fn client(&self, claims: Value) -> JsonClient {
         JsonClient::connect(&self.second, claims)
@@ -143,11 +148,11 @@ fn client_path(mut claims: Value) -> String {
 pub(crate) struct Response {
     pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Response {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines
             .find(|(other, _)| *other == name)

@@ -18,8 +18,8 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tieline::{
-    Accept, ClientId, CloseCode, CloseFrame, CloseReason, Connection, ConnectionError, Frame,
-    Handler, Hub, Message, Refusal, RequestError, StatusCode, UpgradeRequest,
+    Accept, ClientId, CloseCode, CloseFrame, CloseReason, Connection, ConnectionError, Farewell,
+    Frame, Handler, Hub, Message, Refusal, RequestError, StatusCode, UpgradeRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -89,6 +89,10 @@ impl Probe {
                 let refusal = Refusal::new(StatusCode::IM_A_TEAPOT, "short and stout\n");
                 return Err(refusal.header(name, HeaderValue::from_static("tea")));
             }
+            Some("farewell") => {
+                let refusal = Refusal::new(StatusCode::NOT_FOUND, "nobody here\n");
+                return Err(refusal.after_upgrade(farewell(4001, "nobody here")));
+            }
             _ => {}
         }
         Ok(self.accept(query))
@@ -100,13 +104,19 @@ impl Probe {
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first, data) = (value("protocol"), value("first"), value("data"));
         let (has_final, reads) = (value("final").is_some(), value("dialect"));
-        let namespace = value("ns");
+        let (namespace, is_told) = (value("ns"), value("told").is_some());
         let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
             query,
         })
         .header(HeaderName::from_static("x-serial"), serial.into());
+        if is_told {
+            accept = accept.if_refused(|refusal| {
+                let code = 4000 + refusal.status().as_u16();
+                Some(farewell(code, "not here"))
+            });
+        }
         if let Some(namespace) = namespace {
             accept = accept.namespace(namespace);
         }
@@ -180,6 +190,12 @@ impl Probe {
             self.act(connection, step).await;
         }
     }
+}
+
+/// The words to a client that is turned away, before a close with this code.
+fn farewell(code: u16, why: &str) -> Farewell {
+    let close = CloseFrame::new(CloseCode::new(code).unwrap(), why);
+    Farewell::new(close).message(format!("farewell {code}"))
 }
 
 /// Sends numbers to this client, in turn by connection, broadcast, group and id.

@@ -1,8 +1,8 @@
 //! Requests, messages and ends of a client.
 
 use tieline::{
-    Accept, CloseCode, CloseFrame, CloseReason, Config, Frame, Hub, Message, Node, Refusal,
-    StatusCode, UpgradeRequest,
+    Accept, CloseCode, CloseFrame, CloseReason, Config, Farewell, Frame, Hub, Message, Node,
+    Refusal, StatusCode, UpgradeRequest,
     testing::{TestClient, TestRequest, eventually},
 };
 
@@ -52,6 +52,21 @@ async fn a_refusal_is_returned_whole() {
     assert_eq!(foreign.expect_refusal(&service).await.status(), 403);
     let old = TestRequest::new("/").header("sec-websocket-version", "8");
     assert_eq!(old.expect_refusal(&service).await.status(), 426);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_the_upgrade_is_a_message_and_a_close() {
+    let node = Node::new(Hub::new(Config::default()).unwrap(), ());
+    let service = node.service(|_| async {
+        let close = CloseFrame::new(CloseCode::new(4100).unwrap(), "closed");
+        // More than fits between the two at once.
+        let farewell = Farewell::new(close).message("ü".repeat(100_000));
+        Err(Refusal::new(StatusCode::GONE, "closed\n").after_upgrade(farewell))
+    });
+    let mut client = TestClient::connect(&service, "/").await;
+    client.expect_text("ü".repeat(100_000)).await;
+    let close = client.expect_close().await;
+    assert_eq!((close.code.as_u16(), &*close.reason), (4100, "closed"));
 }
 
 #[tokio::test(start_paused = true)]
