@@ -130,7 +130,7 @@ fn bodies_that_no_library_sends_are_refused() {
             Request::post(path, body).send(address).error(400);
         }
     }
-    let events = vec![r#"{"name":"e","channel":"a","data":"x"}"#; 11].join(",");
+    let events = [r#"{"name":"e","channel":"a","data":"x"}"#; 11].join(",");
     let batch = format!(r#"{{"batch":[{events}]}}"#);
     Request::post("/apps/3/batch_events", &batch)
         .send(address)

@@ -69,7 +69,7 @@ impl<'a> Request<'a> {
             body: b"",
             key: KEY,
             secret: SECRET,
-            timestamp: u64::try_from(now()).unwrap(),
+            timestamp: now(),
         }
     }
 
@@ -132,5 +132,6 @@ impl<'a> Request<'a> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }

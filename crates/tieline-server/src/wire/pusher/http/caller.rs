@@ -37,14 +37,13 @@ impl Caller {
         (head, query): (&Parts, &Query<'_>),
         body: Body,
     ) -> Result<(Self, Bytes), ApiError> {
-        let app = match id {
-            Some(id) => api.pusher.apps.by_id(id).ok_or_else(ApiError::no_app)?,
-            None => {
-                let key = query.key().ok_or(Unauthorized::Missing);
-                let key = key.map_err(refused)?;
-                let app = api.pusher.apps.by_key(key);
-                app.ok_or_else(|| refused(Unauthorized::Key))?
-            }
+        let apps = &api.pusher.apps;
+        let app = if let Some(id) = id {
+            apps.by_id(id).ok_or_else(ApiError::no_app)?
+        } else {
+            let key = query.key().ok_or(Unauthorized::Missing);
+            let app = key.and_then(|key| apps.by_key(key).ok_or(Unauthorized::Key));
+            app.map_err(refused)?
         };
         let line = (head.method.as_str(), head.uri.path());
         let verified = query.verify(&app, line, clock::unix_seconds());

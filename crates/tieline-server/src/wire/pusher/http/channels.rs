@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tieline::PresenceError;
 
 use super::{
-    answer::json_response, caller::Caller, error::ApiError, info::Info, signature::Query,
+    answer::json_response,
+    caller::Caller,
+    error::ApiError,
+    info::{self, Info},
+    signature::Query,
     trigger::channel,
 };
 use crate::{
@@ -38,17 +42,9 @@ pub(super) struct About {
     user_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription_count: Option<u64>,
-    /// Null if nothing is kept.
+    /// The last event of a cache channel; null if none is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<Option<Kept>>,
-}
-
-/// The event that a cache channel gives to later subscribers.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Kept {
-    data: String,
-    /// Seconds.
-    ttl: u64,
+    cache: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -89,12 +85,13 @@ pub(super) async fn one(
     query: &Query<'_>,
 ) -> Result<Response, ApiError> {
     let channel = channel(name)?;
-    let info = Info::parse(query.get("info").unwrap_or_default());
+    let words = query.get("info").unwrap_or_default();
+    let (info, cache) = (Info::parse(words), info::asks(words, "cache"));
     if info.user_count && channel.kind() != ChannelKind::Presence {
         let message = "user_count is known of presence channels only";
         return Err(ApiError::bad_request(message));
     }
-    if info.cache && !channel.is_cached() {
+    if cache && !channel.is_cached() {
         let message = "cache is known of cache channels only";
         return Err(ApiError::bad_request(message));
     }
@@ -102,13 +99,15 @@ pub(super) async fn one(
     let about = About {
         occupied: Some(subscribers > 0),
         subscription_count: info.subscription_count.then_some(subscribers),
-        user_count: match info.user_count {
-            true => Some(caller.members(name).await?),
-            false => None,
+        user_count: if info.user_count {
+            Some(caller.members(name).await?)
+        } else {
+            None
         },
-        cache: match info.cache {
-            true => Some(caller.kept(name).await?),
-            false => None,
+        cache: if cache {
+            Some(caller.kept(name).await?)
+        } else {
+            None
         },
     };
     Ok(json_response(json!(about).to_string()))
@@ -139,13 +138,15 @@ impl Caller {
             let name = &*name;
             Ok(About {
                 occupied: None,
-                user_count: match info.user_count {
-                    true => Some(self.members(name).await?),
-                    false => None,
+                user_count: if info.user_count {
+                    Some(self.members(name).await?)
+                } else {
+                    None
                 },
-                subscription_count: match info.subscription_count {
-                    true => Some(self.subscribers(name).await),
-                    false => None,
+                subscription_count: if info.subscription_count {
+                    Some(self.subscribers(name).await)
+                } else {
+                    None
                 },
                 cache: None,
             })
@@ -167,17 +168,17 @@ impl Caller {
     }
 
     /// The last event of a cache channel.
-    async fn kept(&self, channel: &str) -> Result<Option<Kept>, ApiError> {
+    async fn kept(&self, channel: &str) -> Result<Value, ApiError> {
         let last = cache::last(self.hub.handle().cluster(), channel).await;
         let last = last.map_err(|error| {
             ApiError::unavailable(format!(
                 "the last event is not known at the moment: {error}"
             ))
         })?;
-        Ok(last.map(|(event, ttl)| Kept {
-            data: event.data,
-            ttl: ttl.as_secs(),
-        }))
+        Ok(last.map_or(
+            Value::Null,
+            |(event, ttl)| json!({"data": event.data, "ttl": ttl.as_secs()}),
+        ))
     }
 
     /// The channels that begin with a prefix, with the number of their subscribers, and how many nodes did not answer.

@@ -100,7 +100,7 @@ impl From<BodyError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(format!("{}\n", self.message)));
+        let mut response = Response::new(Body::from(self.message));
         *response.status_mut() = self.status;
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         let headers = response.headers_mut();

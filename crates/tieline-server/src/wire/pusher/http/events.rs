@@ -44,7 +44,7 @@ pub(super) async fn publish(caller: &Caller, event: Trigger<'_>) -> Result<Respo
     let about = caller.describe(asked(&event)?).await?;
     let channels = event.channels.iter().zip(about).enumerate();
     let channels = channels.map(|(at, (name, about))| {
-        let about = with_outcome(about, outcomes.get(at));
+        let about = with_outcome(&about, outcomes.get(at));
         (name.clone().into_owned(), about)
     });
     let channels: serde_json::Map<_, _> = channels.collect();
@@ -68,7 +68,7 @@ pub(super) async fn batch(caller: &Caller, body: &[u8]) -> Result<Response, ApiE
     let about = caller.describe(channels.concat()).await?.into_iter();
     let batch = about.zip(&events).enumerate().map(|(at, (about, event))| {
         let outcome = outcomes.get(at).filter(|_| info(event).delivered);
-        with_outcome(about, outcome)
+        with_outcome(&about, outcome)
     });
     let batch: Vec<_> = batch.collect();
     let answer = json_response(json!({ "batch": batch }).to_string());
@@ -220,7 +220,7 @@ fn check(is_sent: bool) -> Result<(), ApiError> {
 }
 
 /// What is known of a channel, with how far an event went there.
-fn with_outcome(about: About, outcome: Option<&Outcome>) -> Value {
+fn with_outcome(about: &About, outcome: Option<&Outcome>) -> Value {
     let mut about = json!(about);
     if let Some(outcome) = outcome {
         about["delivered"] = outcome.reach.delivered.into();

@@ -10,19 +10,16 @@ pub(super) struct Info {
     /// Of a presence channel.
     pub(super) user_count: bool,
     pub(super) subscription_count: bool,
-    /// Of a cache channel.
-    pub(super) cache: bool,
     /// How many connections took an event.
     pub(super) delivered: bool,
 }
 
 impl Info {
     pub(super) fn parse(words: &str) -> Self {
-        let has = |wanted| words.split(',').any(|word| word.trim() == wanted);
+        let has = |wanted| asks(words, wanted);
         Self {
             user_count: has("user_count"),
             subscription_count: has("subscription_count"),
-            cache: has("cache"),
             delivered: has("delivered"),
         }
     }
@@ -31,8 +28,12 @@ impl Info {
     pub(super) fn of(self, channel: Channel<'_>) -> Self {
         Self {
             user_count: self.user_count && channel.kind() == ChannelKind::Presence,
-            cache: self.cache && channel.is_cached(),
             ..self
         }
     }
+}
+
+/// Whether this is among the words.
+pub(super) fn asks(words: &str, wanted: &str) -> bool {
+    words.split(',').any(|word| word.trim() == wanted)
 }

@@ -28,7 +28,7 @@ impl Route {
     /// `None` if a part of the path is not UTF-8, or there is no such operation.
     pub(super) fn parse(path: &str) -> Option<Self> {
         let parts = path.split('/').skip(1);
-        let parts = parts.map(|part| Some(percent_decode_str(part).decode_utf8().ok()?));
+        let parts = parts.map(|part| percent_decode_str(part).decode_utf8().ok());
         let parts: Vec<_> = parts.collect::<Option<_>>()?;
         let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();
         let owned = |name: &&str| (*name).to_owned();

@@ -97,7 +97,8 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
 /// A signed request, and its answer.
 async fn call(api: &Arc<Shared>, method: &str, path: &str, query: &str, body: &str) -> Value {
     let md5 = Md5::digest(body.as_bytes());
-    let md5: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+    let md5 = md5.iter().map(|byte| format!("{byte:02x}"));
+    let md5 = md5.collect::<String>();
     let now = clock::unix_seconds();
     let mut pairs = vec![
         format!("auth_key={KEY}"),
