@@ -177,7 +177,7 @@ pub use self::{
     hub::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
         HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
-        SendError, Times, Traffic,
+        SendError, Times, Traffic, UserError,
     },
     inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
     listener::{

@@ -1,6 +1,6 @@
 //! What a node keeps with the connection of a client, for its callbacks and for requests about it.
 //!
-//! Must not know what a wire keeps there, beside its name. Invariants: callbacks and requests see the same; what was said last of a
+//! Must not know what a wire keeps there. Invariants: callbacks and requests see the same; what was said last of a
 //! group counts, over any role; what few clients have takes one word of the others.
 
 use std::{any::Any, sync::Arc};
@@ -10,9 +10,17 @@ use tieline::Connection;
 
 use super::{
     clock,
+    hubs::HubHandle,
     permissions::{Overrides, TooManyOverrides},
     role::{Permission, Roles},
 };
+
+/// What a node keeps with the connection of a client of Pusher Channels, for requests about it. It has no roles:
+/// signatures say what it may do.
+pub(crate) struct PusherData {
+    hub: HubHandle,
+    since: u32,
+}
 
 /// What a client speaks, and so what a backend may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,19 +29,28 @@ pub(crate) enum ClientKind {
     Pusher,
 }
 
-impl ClientKind {
-    /// What operators call its protocol.
-    pub(crate) fn wire(self) -> &'static str {
-        match self {
-            Self::WebPubSub => "webpubsub",
-            Self::Pusher => "pusher",
-        }
+impl PusherData {
+    pub(crate) fn new(hub: HubHandle) -> Self {
+        let since = now();
+        Self { hub, since }
     }
 
-    /// The kind of a client; that of the default wire if it is none of ours.
+    pub(crate) fn hub(&self) -> &HubHandle {
+        &self.hub
+    }
+
+    /// When it connected, in seconds since 1970.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
+    }
+}
+
+impl ClientKind {
     pub(crate) fn of(connection: &Connection) -> Self {
-        let data = connection.data::<SharedClientData>();
-        data.map_or(Self::WebPubSub, |data| data.lock().kind)
+        match connection.data::<PusherData>() {
+            Some(_) => Self::Pusher,
+            None => Self::WebPubSub,
+        }
     }
 }
 
@@ -42,7 +59,6 @@ pub(crate) type SharedClientData = Mutex<ClientData>;
 
 /// The data of a connection.
 pub(crate) struct ClientData {
-    kind: ClientKind,
     roles: Arc<Roles>,
     /// When it connected, in seconds since 1970: more than a `u32` has would cost every client a word.
     since: u32,
@@ -61,7 +77,7 @@ struct Rare {
 pub(crate) type Session = Arc<dyn Any + Send + Sync>;
 
 impl ClientData {
-    /// Of a client of Web PubSub, with a session, if there is one before it is connected.
+    /// With a session, if there is one before the client is connected.
     pub(crate) fn new(roles: Arc<Roles>, session: Option<Session>) -> Self {
         let rare = |session| {
             Box::new(Rare {
@@ -70,18 +86,9 @@ impl ClientData {
             })
         };
         Self {
-            kind: ClientKind::WebPubSub,
             roles,
-            since: u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX),
+            since: now(),
             rare: session.map(rare),
-        }
-    }
-
-    /// Of a client of Pusher Channels, which has no roles: signatures say what it may do.
-    pub(crate) fn of_pusher() -> Self {
-        Self {
-            kind: ClientKind::Pusher,
-            ..Self::new(Arc::default(), None)
         }
     }
 
@@ -132,6 +139,11 @@ impl ClientData {
     }
 }
 
+/// In seconds since 1970.
+fn now() -> u32 {
+    u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +164,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &other));
         let mut early = ClientData::new(roles, Some(Arc::clone(&one) as Session));
         assert!(Arc::ptr_eq(&one, &early.session()));
-        // The lock, the roles, and one pointer; the time and the kind fill gaps.
+        // The lock, the roles, and one pointer; the time fills a gap.
         assert_eq!(size_of::<SharedClientData>(), 4 * size_of::<usize>());
     }
 

@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 
 use super::census::SLICE;
 use crate::app::{
-    client_data::{ClientKind, SharedClientData},
+    client_data::{PusherData, SharedClientData},
     hubs::HubHandle,
 };
 
@@ -82,6 +82,7 @@ impl ConnectionReport {
             let data = data.lock();
             (data.since(), data.roles().clone())
         });
+        let pusher = connection.data::<PusherData>();
         let roles = data.iter().flat_map(|(_, roles)| roles.names());
         Self {
             hub: connection.namespace().to_owned(),
@@ -89,9 +90,17 @@ impl ConnectionReport {
             user: connection.user().map(str::to_owned),
             node: node.to_owned(),
             address: connection.remote_addr().map(canonical),
-            wire: ClientKind::of(connection).wire().to_owned(),
+            wire: if pusher.is_some() {
+                "pusher"
+            } else {
+                "webpubsub"
+            }
+            .to_owned(),
             subprotocol: connection.subprotocol().map(str::to_owned),
-            since: data.as_ref().map(|(since, _)| *since),
+            since: match (&data, &pusher) {
+                (Some((since, _)), _) => Some(*since),
+                (None, pusher) => pusher.as_ref().map(|data| data.since()),
+            },
             queued_frames: frames as u64,
             queued_bytes: bytes as u64,
             group_count: groups.len() as u64,

@@ -34,15 +34,16 @@ const OWN_CHANNELS: &str = "the connection is a client of Pusher Channels, which
                             not know of others; close it instead";
 
 impl ClientRequest {
-    /// Whether it is about the groups of the client, and what it may do there.
-    fn changes_groups(&self) -> bool {
+    /// The answer for a client of Pusher Channels, where it is not that for others.
+    fn answer_for_pusher(&self) -> Option<Result<Bytes, RequestError>> {
         match self {
             Self::Join(_)
             | Self::Leave(_)
             | Self::LeaveAllGroups
             | Self::Grant(..)
-            | Self::Revoke(..) => true,
-            Self::Close { .. } | Self::IsPermitted(..) | Self::Describe => false,
+            | Self::Revoke(..) => Some(Err(RequestError::refused(OWN_CHANNELS))),
+            Self::IsPermitted(..) => Some(Ok(encode(&ClientReply::Permitted(false)))),
+            Self::Close { .. } | Self::Describe => None,
         }
     }
 }
@@ -103,8 +104,10 @@ async fn carry_out(
     request: ClientRequest,
     changed: &impl GroupChanged,
 ) -> Result<Bytes, RequestError> {
-    if request.changes_groups() && ClientKind::of(connection) == ClientKind::Pusher {
-        return Err(RequestError::refused(OWN_CHANNELS));
+    if ClientKind::of(connection) == ClientKind::Pusher
+        && let Some(answer) = request.answer_for_pusher()
+    {
+        return answer;
     }
     let reply = match request {
         ClientRequest::Close { reason } => {

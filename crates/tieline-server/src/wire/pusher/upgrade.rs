@@ -13,7 +13,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use parking_lot::Mutex;
 use tieline::{Accept, ClientId, Handler, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 use tracing::{
     Instrument, Span,
@@ -30,7 +29,7 @@ use super::{
 };
 use crate::{
     app::{
-        client_data::{ClientData, SharedClientData},
+        client_data::PusherData,
         connection_log,
         hubs::Hub,
         limits::{Arrival, LimitExceeded},
@@ -212,7 +211,7 @@ impl<H: Handler> RouteState<H> {
         let activity_timeout = pusher.apps.load().activity_timeout;
         let client = Client::new(place, hub.handle().clone(), protocol);
         let mut accept = Accept::new(Box::new(client))
-            .data::<SharedClientData>(Mutex::new(ClientData::of_pusher()))
+            .data(PusherData::new(hub.handle().clone()))
             .namespace(hub.name().as_str())
             .dialect(pusher.dialect.0)
             .first_message(outgoing::connected(id.as_str(), activity_timeout))

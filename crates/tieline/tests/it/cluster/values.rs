@@ -69,7 +69,7 @@ fn a_single_node_keeps_values_by_itself() {
 }
 
 #[test]
-fn a_value_ends_with_its_time() {
+fn a_value_is_found_with_the_time_that_is_left() {
     run(async {
         let memory = MemoryRegistry::new();
         let registry: Arc<dyn Registry> = Arc::new(memory.clone());
