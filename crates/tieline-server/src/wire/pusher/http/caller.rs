@@ -12,8 +12,8 @@ use axum::{
 use tieline::{Bytes, Presence};
 
 use super::{
-    Shared,
     error::{ApiError, MAX_BODY},
+    shared::Shared,
     signature::{Query, Unauthorized},
 };
 use crate::{

@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod info;
 mod route;
+mod shared;
 mod signature;
 mod trigger;
 mod users;
@@ -30,24 +31,14 @@ use tieline::Presence;
 use tracing::{Instrument, Span};
 
 use self::{
-    caller::Caller, counts::Counts, error::ApiError, route::Route, signature::Query,
+    caller::Caller, error::ApiError, route::Route, shared::Shared, signature::Query,
     trigger::Trigger,
 };
 use super::service::Pusher;
-use crate::{metrics::METRICS, traces::spans, wire::outcome::MissedLog};
-
-/// What requests share.
-struct Shared {
-    pusher: Arc<Pusher>,
-    /// Who is in the presence channels, in the default namespace.
-    presence: Option<Presence>,
-    counts: Counts,
-    missed: MissedLog,
-}
+use crate::{metrics::METRICS, traces::spans};
 
 /// The routes of the API.
 pub(super) fn routes(pusher: Arc<Pusher>, presence: Option<Presence>) -> Router {
-    let missed = MissedLog::default();
     Router::new()
         .route("/apps/{app}/events", post(answer))
         .route("/apps/{app}/batch_events", post(answer))
@@ -61,12 +52,7 @@ pub(super) fn routes(pusher: Arc<Pusher>, presence: Option<Presence>) -> Router 
         )
         // As the library for Python has it: the key says which app.
         .route("/users/{user}/terminate_connections", post(answer))
-        .with_state(Arc::new(Shared {
-            pusher,
-            presence,
-            counts: Counts::new(missed.clone()),
-            missed,
-        }))
+        .with_state(Arc::new(Shared::new(pusher, presence)))
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

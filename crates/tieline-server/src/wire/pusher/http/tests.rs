@@ -84,14 +84,10 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
             limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
-    let missed = MissedLog::default();
     let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
-    Arc::new(Shared {
-        pusher: Arc::new(Pusher::new(apps(), hubs, wire::dialects().1.pusher, false)),
-        presence: Some(Presence::new(cluster).unwrap()),
-        counts: Counts::new(missed.clone()),
-        missed,
-    })
+    let pusher = Pusher::new(apps(), hubs, wire::dialects().1.pusher, false);
+    let presence = Some(Presence::new(cluster).unwrap());
+    Arc::new(Shared::new(Arc::new(pusher), presence))
 }
 
 /// A signed request, and its answer.
