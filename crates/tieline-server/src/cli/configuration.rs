@@ -10,7 +10,7 @@ use tieline::{ClusterConfig, ClusterError, Config};
 use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
-    pusher::apps,
+    pusher::{apps, members},
     upstream::handlers,
 };
 use crate::{
@@ -92,6 +92,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         apps: apps(settings, values)?,
+        members: members(&settings.pusher)?,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
         registry: registry(settings)?,

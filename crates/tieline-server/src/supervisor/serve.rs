@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, Proxies, Tls, TlsConfig};
+use tieline::{Cluster, ClusterConfig, Config, Hub, PresenceConfig, Proxies, Tls, TlsConfig};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -55,6 +55,8 @@ pub(crate) struct ServeSettings {
     pub(crate) aws: LiveKeyPair,
     /// The apps of Pusher Channels.
     pub(crate) apps: LiveApps,
+    /// Who is a member of a group, and for how long.
+    pub(crate) members: PresenceConfig,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -115,24 +117,28 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         METRICS.name_hub(hub.as_str());
     }
     let supervisor = Supervisor::new();
-    let hubs = Hubs::new(cluster, settings.rules);
+    let hubs = Hubs::with_members(cluster, settings.rules, settings.members);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let dialect = wire::dialects().1.pusher;
-    let pusher = Pusher::new(settings.apps, hubs.clone(), dialect, tls.is_some());
+    let pusher = Pusher::new(settings.apps.clone(), hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
+    let leaving = hubs.clone();
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let pusher = pusher::routes(&node.node, pusher);
-    let node = node.with_routes(aws).with_routes(pusher);
+    let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
     let admin = admin.transpose()?;
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)
         .await;
+    if served.is_ok() {
+        leaving.end_presence().await;
+    }
     reloads.abort();
     watchdog.inspect(JoinHandle::abort);
     served

@@ -36,7 +36,7 @@ use super::{
     state::{Activity, Lifecycle, StateCell},
     tick::Listed,
 };
-use crate::close::{CloseReason, FinalMessage};
+use crate::{close::CloseReason, farewell::ChooseFarewell};
 
 pub(crate) struct ConnectionInner {
     pub(crate) id: ClientId,
@@ -47,7 +47,7 @@ pub(crate) struct ConnectionInner {
     remote_addr: Option<RemoteAddr>,
     /// Kept after the connection has left the index, so that `on_disconnect` can still read it.
     pub(super) groups: Mutex<Groups>,
-    pub(super) final_message: Option<FinalMessage>,
+    pub(super) farewell: Option<ChooseFarewell>,
     pub(super) context: Arc<HubContext>,
     pub(super) state: StateCell,
     dialect: DialectId,
@@ -75,8 +75,8 @@ pub(crate) struct ConnectionInfo {
 pub(crate) struct ConnectionOptions {
     /// Sent before everything else.
     pub(crate) first_message: Option<Frame>,
-    /// Makes the message that is sent before our close frame.
-    pub(crate) final_message: Option<FinalMessage>,
+    /// Chooses what the client is sent last.
+    pub(crate) farewell: Option<ChooseFarewell>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
     pub(crate) dialect: DialectId,
@@ -105,7 +105,7 @@ impl ConnectionInner {
             subprotocol: info.subprotocol.map(|name| context.names.share(&name)),
             remote_addr: info.remote_addr.map(RemoteAddr::from),
             groups: Mutex::new(Groups::of(info.groups)),
-            final_message: options.final_message,
+            farewell: options.farewell,
             state,
             dialect: options.dialect,
             handler: options.handler,

@@ -11,12 +11,15 @@ mod channel;
 mod client;
 pub(crate) mod dialect;
 mod event;
+mod farewell;
 mod handler;
 mod http;
 mod incoming;
 mod outgoing;
+mod presence;
 mod refused;
 pub(crate) mod service;
+mod signed;
 mod subscribe;
 mod upgrade;
 
@@ -30,6 +33,6 @@ use self::service::Pusher;
 /// The routes of the wire at a node.
 pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher) -> Router {
     let pusher = Arc::new(pusher);
-    let http = http::routes(Arc::clone(&pusher), None);
+    let http = http::routes(Arc::clone(&pusher));
     upgrade::routes(node.clone(), pusher).merge(http)
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{
     app::{App, LiveApps},
     dialect::PusherDialect,
+    presence::{Rooms, WatchedUsers},
 };
 use crate::app::hubs::Hubs;
 
@@ -20,6 +21,8 @@ pub(crate) struct Pusher {
     pub(super) dialect: PusherDialect,
     /// Whether the node itself speaks TLS with its clients.
     pub(super) is_tls: bool,
+    pub(super) rooms: Rooms,
+    pub(super) watched: WatchedUsers,
     /// The number of clients of each app that has some, by its id.
     clients: Mutex<BTreeMap<String, usize>>,
 }
@@ -38,6 +41,8 @@ impl Pusher {
             hubs,
             dialect,
             is_tls,
+            rooms: Rooms::default(),
+            watched: WatchedUsers::default(),
             clients: Mutex::default(),
         }
     }

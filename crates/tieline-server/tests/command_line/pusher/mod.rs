@@ -3,9 +3,12 @@
 mod backends;
 mod channels;
 mod door;
+mod drain;
 mod events;
 mod frames;
 mod hostile;
+mod presence;
+mod sign_in;
 
 use std::{fmt::Write as _, fs::Permissions, os::unix::fs::PermissionsExt};
 

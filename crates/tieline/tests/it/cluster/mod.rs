@@ -22,6 +22,7 @@ mod order;
 mod peer_certificates;
 mod peer_security;
 mod reach;
+mod ready_peers;
 mod registry_outage;
 mod services;
 mod silent_links;

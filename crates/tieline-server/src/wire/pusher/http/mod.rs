@@ -27,7 +27,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tieline::Presence;
 use tracing::{Instrument, Span};
 
 use self::{
@@ -38,7 +37,7 @@ use super::service::Pusher;
 use crate::{metrics::METRICS, traces::spans};
 
 /// The routes of the API.
-pub(super) fn routes(pusher: Arc<Pusher>, presence: Option<Presence>) -> Router {
+pub(super) fn routes(pusher: Arc<Pusher>) -> Router {
     Router::new()
         .route("/apps/{app}/events", post(answer))
         .route("/apps/{app}/batch_events", post(answer))
@@ -52,7 +51,7 @@ pub(super) fn routes(pusher: Arc<Pusher>, presence: Option<Presence>) -> Router 
         )
         // As the library for Python has it: the key says which app.
         .route("/users/{user}/terminate_connections", post(answer))
-        .with_state(Arc::new(Shared::new(pusher, presence)))
+        .with_state(Arc::new(Shared::new(pusher)))
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

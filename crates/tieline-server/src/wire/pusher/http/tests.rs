@@ -86,8 +86,7 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
     });
     let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
     let pusher = Pusher::new(apps(), hubs, wire::dialects().1.pusher, false);
-    let presence = Some(Presence::new(cluster).unwrap());
-    Arc::new(Shared::new(Arc::new(pusher), presence))
+    Arc::new(Shared::new(Arc::new(pusher)))
 }
 
 /// A signed request, and its answer.
@@ -160,7 +159,8 @@ async fn members_are_those_of_presence_and_subscribers_those_of_all_nodes() {
     nodes.synced().await;
     let api = shared(nodes.node(0).cluster().unwrap());
     let get = async |path: &str, query: &str| call(&api, "GET", path, query, "").await;
-    let presence = api.presence.clone().unwrap().namespace("chat").unwrap();
+    let hub = app().hub(&api.pusher.hubs).unwrap();
+    let presence = hub.handle().presence().unwrap();
     for user in ["ada", "7"] {
         presence.enter("presence-a", user, "{}").await.unwrap();
     }
