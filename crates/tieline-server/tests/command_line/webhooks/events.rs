@@ -183,7 +183,7 @@ fn events_of_clients_have_their_headers_and_bodies() {
     assert_eq!(seen.text(), "ž");
 
     scene.client.send(
-        r#"{"type":"invoke","invocationId":"1","target":"event","event":"i","metadata":{"a":"1"}}"#,
+        r#"{"type":"invoke","invocationId":"1","target":"event","event":"i","dataType":"text","data":"a","metadata":{"a":"1"}}"#,
     );
     let headers = [
         ("ce-type", "azure.webpubsub.user.i"),
