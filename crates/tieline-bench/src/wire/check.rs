@@ -3,7 +3,7 @@
 //! Knows what was sent by the sender's number. Must not parse every message, which would make the load slower than
 //! the server.
 
-use super::{json, pusher};
+use super::{json, pusher, sent::Sent};
 use crate::{plan::Wire, template::Template};
 
 /// How many messages a process checks.
@@ -15,15 +15,6 @@ pub(crate) struct MessageCheck {
     wire: Wire,
     sent: Sent,
     left: u32,
-}
-
-/// What the connections of a load send.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    /// The messages.
-    pub(crate) templates: Vec<Template>,
-    /// Their payload, of which the stamp replaces the beginning.
-    pub(crate) payload: String,
 }
 
 impl MessageCheck {
@@ -54,21 +45,6 @@ impl MessageCheck {
             Wire::Json => json::check_copy(&self.sent, message, from),
             Wire::Pusher => pusher::check_copy(&self.sent, message, from),
         }
-    }
-}
-
-impl Sent {
-    /// Checks the data of a message, of which the stamp is not known.
-    pub(crate) fn check_data(&self, data: &str) -> Result<(), String> {
-        let rest = |text: &str| {
-            text.as_bytes()
-                .get(crate::stamp::LENGTH..)
-                .map(<[u8]>::to_vec)
-        };
-        if data.len() != self.payload.len() || rest(data) != rest(&self.payload) {
-            return Err("a message has other data than was sent".to_owned());
-        }
-        Ok(())
     }
 }
 

@@ -8,11 +8,10 @@ mod check;
 pub(crate) mod json;
 mod opening;
 pub(crate) mod pusher;
+mod sent;
+mod step;
 
-pub(crate) use self::{
-    check::MessageCheck,
-    opening::{Opening, Step},
-};
+pub(crate) use self::{check::MessageCheck, opening::Opening, step::Step};
 use crate::plan::{Scenario, Wire};
 
 impl Wire {

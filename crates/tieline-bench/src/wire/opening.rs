@@ -1,21 +1,12 @@
 //! How a connection opens after the upgrade, in the wires that say something then.
 
-use super::{json, pusher};
+use super::{json, pusher, step::Step};
 
 /// The opening of one connection.
 #[derive(Debug)]
 pub(crate) enum Opening {
     Json(json::Greeting),
     Pusher(pusher::Greeting),
-}
-
-/// What follows from a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Send these frames; the connection is then open if it waits for no answer.
-    Send(Vec<u8>),
-    /// Wait for more.
-    Wait,
 }
 
 impl Opening {

@@ -265,8 +265,13 @@ fn signed_events_reach_subscribers_and_are_compared_with_the_baseline() {
     let (server, secret) = (app.server(), app.path("secret"));
     let target = ["--start", &server, "--url", EVENTS, "--token-key", &secret];
     let receivers = ["--receiver-url", PUSHER, "--receiver-wire", "pusher"];
-    let format = ["--send", r#"{"name":"load","channel":"{id}","data":"{payload}"}"#];
-    let load = ["compare", "rest", "--runs", "1", "-c", "4", "--status", "200"];
+    let format = [
+        "--send",
+        r#"{"name":"load","channel":"{id}","data":"{payload}"}"#,
+    ];
+    let load = [
+        "compare", "rest", "--runs", "1", "-c", "4", "--status", "200",
+    ];
     let found = measured(&[&load[..], &target, &receivers, &format].concat());
     let pair = &found["pairs"][0];
     assert_eq!(pair["faulty"], false, "{found:#}");

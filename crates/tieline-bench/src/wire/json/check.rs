@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::request::parse;
-use crate::{template::Template, wire::check::Sent};
+use crate::{template::Template, wire::sent::Sent};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

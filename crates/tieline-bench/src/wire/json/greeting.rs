@@ -9,7 +9,7 @@ use std::mem;
 use serde::Deserialize;
 
 use super::request::parse;
-use crate::wire::Step;
+use crate::wire::step::Step;
 
 /// The opening of one connection.
 #[derive(Debug)]

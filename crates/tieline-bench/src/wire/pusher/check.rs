@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{template::Template, wire::check::Sent};
+use crate::{template::Template, wire::sent::Sent};
 
 #[derive(Deserialize)]
 struct Event {

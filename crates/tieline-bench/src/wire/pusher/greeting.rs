@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::secret::AppSecret;
-use crate::{frame, wire::Step};
+use crate::{frame, wire::step::Step};
 
 /// The opening of one connection.
 #[derive(Debug)]

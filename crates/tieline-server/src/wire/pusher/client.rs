@@ -8,12 +8,16 @@ use std::{num::NonZeroU32, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    channel::Channel,
     presence::{Membership, SignedIn},
     service::Place,
 };
-use crate::app::{
-    hubs::HubHandle,
-    limits::bucket::{Bucket, Rate, Taken},
+use crate::{
+    app::{
+        hubs::HubHandle,
+        limits::bucket::{Bucket, Rate, Taken},
+    },
+    metrics::METRICS,
 };
 
 /// The state of a client's connection.
@@ -90,6 +94,23 @@ pub(super) struct Subscription {
     pub(super) member: Option<Box<Membership>>,
 }
 
+impl Subscription {
+    fn new(channel: &str, member: Option<Box<Membership>>) -> Self {
+        METRICS.pusher().subscribed(Channel::kind_name(channel));
+        Self {
+            channel: channel.into(),
+            member,
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let kind = Channel::kind_name(&self.channel);
+        METRICS.pusher().unsubscribed(kind);
+    }
+}
+
 /// The channels that a client is subscribed to, in order. Most have few: a list takes least.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(Vec<Subscription>);
@@ -105,8 +126,7 @@ impl Subscriptions {
         if self.0.len() == self.0.capacity() {
             self.0.reserve_exact((self.0.len() / 2).max(1));
         }
-        let channel = channel.into();
-        self.0.insert(place, Subscription { channel, member });
+        self.0.insert(place, Subscription::new(channel, member));
     }
 
     pub(super) fn remove(&mut self, channel: &str) -> Option<Subscription> {

@@ -13,12 +13,15 @@ use super::{
     member::{InvalidMember, Member},
     watchlist::{self, MAX_WATCHED},
 };
-use crate::wire::pusher::{
-    app::App,
-    client::Client,
-    incoming::SignIn,
-    outgoing,
-    signed::{self, InvalidSignature},
+use crate::{
+    metrics::METRICS,
+    wire::pusher::{
+        app::App,
+        client::Client,
+        incoming::SignIn,
+        outgoing,
+        signed::{self, InvalidSignature},
+    },
 };
 
 /// The code of errors about a signature.
@@ -71,7 +74,9 @@ pub(in crate::wire::pusher) async fn sign_in(
     client: &mut Client,
     asked: &SignIn<'_>,
 ) {
-    if let Err(error) = try_sign_in(connection, client, asked).await {
+    let signed_in = try_sign_in(connection, client, asked).await;
+    METRICS.pusher().sign_in(signed_in.is_ok());
+    if let Err(error) = signed_in {
         let code = matches!(error, SignInError::Signature(_)).then_some(UNAUTHORIZED);
         connection.emit(outgoing::error(code, &error.to_string()));
     }
