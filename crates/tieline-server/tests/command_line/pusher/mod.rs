@@ -7,6 +7,7 @@ mod drain;
 mod events;
 mod frames;
 mod hostile;
+mod metrics;
 mod presence;
 mod sign_in;
 
