@@ -1,6 +1,10 @@
 //! `tieline bench` in the JSON wire, in that of Pusher Channels and over HTTP, with servers that it starts.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+};
 
 use serde_json::Value;
 
@@ -213,16 +217,16 @@ impl App {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = format!(
-            "[[pusher.app]]\nid = \"1\"\nkey = \"app-key\"\nsecret = \"{}\"\nclient_events = true\n\
-             max_client_event_rate = 1000000\n",
-            Self::SECRET
+        let app = Self(tempfile::tempdir().unwrap());
+        let (config, secret) = (app.path("tieline.toml"), app.path("secret"));
+        fs::write(&secret, Self::SECRET).unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        let table = format!(
+            "[[pusher.app]]\nid = \"1\"\nkey = \"app-key\"\nsecret = {{ file = \"{secret}\" }}\n\
+             client_events = true\nmax_client_event_rate = 1000000\n"
         );
-        for (name, text) in [("tieline.toml", config.as_str()), ("secret", Self::SECRET)] {
-            fs::write(folder.path().join(name), text).unwrap();
-        }
-        Self(folder)
+        fs::write(config, table).unwrap();
+        app
     }
 
     fn path(&self, name: &str) -> String {
