@@ -2,6 +2,7 @@
 
 mod backends;
 mod channels;
+mod documentation;
 mod door;
 mod drain;
 mod events;
