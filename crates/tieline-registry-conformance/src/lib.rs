@@ -80,6 +80,7 @@
 //! | `contract::claims` | the later stamp wins, and nothing is removed that has not been compared |
 //! | `contract::bulk` | large batches, scans and the reaper are complete and exact |
 //! | `contract::namespaces` | the same name in another namespace is another id, which other programs cannot see |
+//! | `contract::values` | a value is the same for all callers until its time is over, and belongs to no node; a registry without [values](tieline_registry::Registry::values) skips these |
 //! | `contract::random` | 3,000 random operations agree with a reference model |
 //! | `interleavings::claims` | the newest connection wins, in whatever order requests execute or get lost |
 //! | `interleavings::sessions` | crashes, restarts and duplicate addresses harm no other process |

@@ -215,6 +215,14 @@ scenarios! {
         unusual_namespaces_work
         the_longest_ids_fit_one_batch
     }
+    contract::values {
+        a_value_is_read_as_it_was_put
+        a_put_replaces_the_value_and_its_time
+        a_value_ends_with_its_time
+        values_of_namespaces_are_apart
+        values_out_of_bounds_are_refused
+        a_value_belongs_to_no_node
+    }
     contract::random {
         random_operations_match_the_reference_model
     }

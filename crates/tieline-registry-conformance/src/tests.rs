@@ -158,6 +158,21 @@ fn every_fault_is_found_by_name() {
         ),
         (Mutation::RepeatsTransitions, "crash_is_told"),
         (Mutation::SharesTheHook, "moved_then_posted"),
+        (
+            Mutation::KeepsFirstValue,
+            "a_put_replaces_the_value_and_its_time",
+        ),
+        (Mutation::KeepsValuesLonger, "a_value_ends_with_its_time"),
+        (
+            Mutation::KeepsValuesLonger,
+            "a_put_replaces_the_value_and_its_time",
+        ),
+        (Mutation::CutsValues, "values_out_of_bounds_are_refused"),
+        (
+            Mutation::IgnoresNamespaces,
+            "values_of_namespaces_are_apart",
+        ),
+        (Mutation::DropsValuesWithNodes, "a_value_belongs_to_no_node"),
     ];
     for (mutation, scenario) in found_by {
         let found = play_one(mutation, scenario).is_some();

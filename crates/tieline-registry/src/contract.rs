@@ -13,6 +13,7 @@ use crate::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
+    values::Values,
 };
 
 /// The id that another program may write, which knows the default namespace only.
@@ -167,6 +168,13 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 
     /// The rosters of the cluster's groups. The default is none: such a registry has no presence.
     fn rosters(&self) -> Option<&dyn Rosters> {
+        None
+    }
+
+    // ---- Values
+
+    /// The short-lived values of the cluster. The default is none: such a registry keeps no values.
+    fn values(&self) -> Option<&dyn Values> {
         None
     }
 

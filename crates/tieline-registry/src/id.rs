@@ -72,12 +72,7 @@ impl ClientId {
     /// No id has it.
     pub fn from_key(key: impl Into<Arc<str>>) -> Result<Self, NameError> {
         let key = key.into();
-        let (namespace, name) = split(&key);
-        check(name)?;
-        check_namespace(namespace)?;
-        if key.starts_with(MARK) && namespace == DEFAULT_NAMESPACE {
-            return Err(NameError::Nul);
-        }
+        check_key(&key)?;
         Ok(Self(key))
     }
 
@@ -182,6 +177,20 @@ pub fn check(name: &str) -> Result<(), NameError> {
 pub fn check_namespace(namespace: &str) -> Result<(), NameError> {
     if namespace.len() > MAX_NAMESPACE || namespace.contains(MARK) {
         return Err(NameError::Namespace);
+    }
+    Ok(())
+}
+
+/// Checks the key of a name.
+///
+/// # Errors
+/// No name has it.
+pub fn check_key(key: &str) -> Result<(), NameError> {
+    let (namespace, name) = split(key);
+    check(name)?;
+    check_namespace(namespace)?;
+    if key.starts_with(MARK) && namespace == DEFAULT_NAMESPACE {
+        return Err(NameError::Nul);
     }
     Ok(())
 }

@@ -79,6 +79,7 @@
 //! | [`Rosters`] | the part of the contract about presence: who is in which group |
 //! | [`Term`], [`Put`], [`Pulse`] | a node enters its users under a name with a lease |
 //! | [`RosterName`], [`Member`], [`Position`], [`JournalEntry`] | rosters, and the journal of their changes |
+//! | [`Values`], [`StoredValue`] | the part of the contract about short-lived values |
 //! | [`id`] | client ids, and the bounds of all names |
 //! | [`claim_table`] | the node's side of the protocol, as a pure state machine |
 //! | [`roster_table`], [`roster_view`] | the same for presence: what a node enters, and what it follows |
@@ -111,6 +112,9 @@ pub mod roster_table;
 pub mod roster_view;
 mod rosters;
 mod types;
+mod values;
+
+pub use bytes::Bytes;
 
 #[cfg(feature = "etcd")]
 pub use self::etcd::{EtcdOptions, EtcdRegistry};
@@ -134,4 +138,5 @@ pub use self::{
         JoinRequest, LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Page, Release,
         ReleaseOutcome, Renewal, Stamp, Verdict,
     },
+    values::{MAX_TTL, MAX_VALUE, MIN_TTL, StoredValue, ValueError, Values},
 };

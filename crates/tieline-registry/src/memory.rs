@@ -1,12 +1,14 @@
 //! The registry in memory, for the nodes of one process and for tests.
 //!
-//! Owns the clock, the lock and the pages; `data` and `rosters` own what the operations do to the data.
+//! Owns the clock, the lock and the pages; `data`, `rosters` and `values` own what the operations do to the data.
 
 mod data;
 mod rosters;
+mod values;
 
 use std::{ops::Bound, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -26,6 +28,7 @@ use crate::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
+    values::{StoredValue, ValueError, Values},
 };
 
 /// The items of a page, at most.
@@ -34,7 +37,7 @@ const PAGE: usize = 512;
 /// A registry in memory, shared by the nodes of one process. Clones share the same data.
 ///
 /// The data ends with the process. It takes memory for nodes and for ids that are claimed, never for past
-/// ones.
+/// ones, and at most 64 MiB for [values](crate::Values): a further one is refused until others have ended.
 ///
 /// Use it in tests: [`skip`](Self::skip), [`snapshot`](Self::snapshot) and [`restore`](Self::restore) do
 /// what can happen to a real store.
@@ -69,6 +72,7 @@ struct Shared {
 struct State {
     data: Data,
     rosters: rosters::Rosters,
+    values: values::Values,
     /// How far `skip` has advanced the clock.
     ahead: Duration,
 }
@@ -83,6 +87,14 @@ impl Default for Shared {
     }
 }
 
+impl Shared {
+    /// The time since the registry was made, with what was skipped, in µs.
+    fn elapsed(&self, state: &State) -> u64 {
+        let elapsed = self.start.elapsed() + state.ahead;
+        u64::try_from(elapsed.as_micros()).expect("584,000 years have not passed")
+    }
+}
+
 impl MemoryRegistry {
     /// An empty registry.
     pub fn new() -> Self {
@@ -92,9 +104,7 @@ impl MemoryRegistry {
     /// Runs `f` on the data, with the cluster's time in µs.
     fn with<T>(&self, f: impl FnOnce(&mut Data, u64) -> T) -> T {
         let mut state = self.shared.state.lock();
-        let now = self.shared.start.elapsed() + state.ahead;
-        let micros = u64::try_from(now.as_micros()).expect("584,000 years have not passed");
-        let now = state.data.now(micros);
+        let now = state.data.now(self.shared.elapsed(&state));
         f(&mut state.data, now)
     }
 
@@ -102,6 +112,14 @@ impl MemoryRegistry {
     fn with_rosters<T>(&self, f: impl FnOnce(&mut rosters::Rosters, u64) -> T) -> T {
         let now = self.with(|_, now| now);
         f(&mut self.shared.state.lock().rosters, now)
+    }
+
+    /// Runs `f` on the values, with the time in µs since the registry was made: the cluster's clock follows the
+    /// nodes, and stands still between the reports of one that is ahead.
+    fn with_values<T>(&self, f: impl FnOnce(&mut values::Values, u64) -> T) -> T {
+        let mut state = self.shared.state.lock();
+        let now = self.shared.elapsed(&state);
+        f(&mut state.values, now)
     }
 }
 
@@ -119,6 +137,7 @@ impl MemoryRegistry {
         let mut copied = copy.shared.state.lock();
         copied.data = state.data.clone();
         copied.rosters = state.rosters.clone();
+        copied.values = state.values.clone();
         drop(copied);
         copy
     }
@@ -128,9 +147,11 @@ impl MemoryRegistry {
     pub fn restore(&self, from: &Self) {
         let state = from.shared.state.lock();
         let (data, rosters) = (state.data.clone(), state.rosters.clone());
+        let values = state.values.clone();
         drop(state);
         self.with(|current, now| current.replace(data, now));
         self.with_rosters(|current, _| current.replace(rosters));
+        self.with_values(|current, _| *current = values);
     }
 }
 
@@ -205,6 +226,10 @@ impl Registry for MemoryRegistry {
     }
 
     fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
+    }
+
+    fn values(&self) -> Option<&dyn Values> {
         Some(self)
     }
 
@@ -288,6 +313,24 @@ impl Rosters for MemoryRegistry {
         reached: Option<&'a Position>,
     ) -> RegistryFuture<'a, HookReply> {
         Box::pin(async move { Ok(self.with_rosters(|rosters, _| rosters.hook(term, reached))) })
+    }
+}
+
+impl Values for MemoryRegistry {
+    fn put<'a>(&'a self, key: &'a str, bytes: Bytes, ttl: Duration) -> RegistryFuture<'a, ()> {
+        const OPERATION: &str = "keep a value";
+        Box::pin(async move {
+            ValueError::check(key, &bytes, ttl).map_err(|why| invalid_input(OPERATION, why))?;
+            let put = self.with_values(|values, now| values.put(key, &bytes, ttl, now));
+            put.map_err(|full| RegistryError::new(OPERATION, full))
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> RegistryFuture<'a, Option<StoredValue>> {
+        Box::pin(async move {
+            ValueError::check_key(key).map_err(|why| invalid_input("read a value", why))?;
+            Ok(self.with_values(|values, now| values.get(key, now)))
+        })
     }
 }
 

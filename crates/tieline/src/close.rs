@@ -1,11 +1,11 @@
-//! Why a connection ended, and the client's last message.
+//! Why a connection ended.
 //!
-//! Owns [`CloseReason`], its translation into a close frame, and [`FinalMessage`]. Must not know sockets: a
-//! reason without a close frame is one where no frame can arrive.
+//! Owns [`CloseReason`], and its translation into a close frame. Must not know sockets: a reason without a close
+//! frame is one where no frame can arrive.
 
 use std::fmt;
 
-use tieline_websocket::{CloseCode, CloseFrame, Frame, ProtocolError};
+use tieline_websocket::{CloseCode, CloseFrame, ProtocolError};
 
 /// Why a connection ended; the first cause wins.
 ///
@@ -50,27 +50,12 @@ pub enum CloseReason {
     Lost(std::io::ErrorKind),
 }
 
-/// Makes the message that is sent before our close frame, from the reason to close, or none; see
-/// [`Accept::final_message`](crate::Accept::final_message). It runs in whichever thread closes: it must be
-/// quick and must not send. If it panics, the message is left out.
-///
-/// ```
-/// use tieline::{Accept, CloseReason, FinalMessage, Frame};
-///
-/// let goodbye: FinalMessage = |reason: &CloseReason| match reason {
-///     // The application has said goodbye itself.
-///     CloseReason::Application(_) => None,
-///     reason => Some(Frame::text(format!("goodbye: {reason}"))),
-/// };
-/// let accept = Accept::new(()).final_message(goodbye);
-/// ```
-pub type FinalMessage = fn(&CloseReason) -> Option<Frame>;
-
 impl CloseReason {
     /// Close code 4409: a newer connection took the client id.
     pub const REPLACED: u16 = 4409;
 
-    /// The close frame that is sent to the client; `None` if none can arrive.
+    /// The close frame that is sent to the client, unless it gets another as its [`Farewell`](crate::Farewell); `None`
+    /// if none can arrive.
     pub fn frame(&self) -> Option<CloseFrame> {
         let (code, text) = match self {
             Self::Client(frame) => return frame.clone(),
@@ -91,7 +76,7 @@ impl CloseReason {
         Some(CloseFrame::new(code, text))
     }
 
-    /// The close code: that of the close frame, else 1005 or 1006 (RFC 6455, 7.4.1).
+    /// The close code: that of this [`frame`](Self::frame), else 1005 or 1006 (RFC 6455, 7.4.1).
     pub fn code(&self) -> u16 {
         match (self, self.frame()) {
             (_, Some(frame)) => frame.code.as_u16(),

@@ -84,7 +84,7 @@
 //! | [`Node`] | a hub and a handler, served and drained |
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
-//! | [`Farewell`] | what a client is sent last |
+//! | [`Farewell`], [`Closing`] | what a client is sent last |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Chunk`] | a piece of a long message |
 //! | [`MessageWriter`] | a long message that is sent in pieces |
@@ -167,17 +167,17 @@ pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Messag
 pub use self::listener::{ClientAuth, ClientCertificate, Tls, TlsCertificate, TlsConfig, TlsError};
 pub use self::{
     ask::{Ask, AskError, RequestError},
-    close::{CloseReason, FinalMessage},
+    close::CloseReason,
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     counts::Counts,
     deliveries::Deliveries,
     delivery::{Delivery, Reached},
-    farewell::Farewell,
+    farewell::{Closing, Farewell},
     handler::{ConnectionError, Handler},
     hub::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
         HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
-        SendError, Times, Traffic,
+        SendError, Times, Traffic, UserError,
     },
     inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
     listener::{
@@ -195,8 +195,9 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, Counted, Listed,
-        Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, ClusterValues, Counted,
+        Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        ValuesError,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
     presence::{

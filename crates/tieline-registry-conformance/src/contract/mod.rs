@@ -10,3 +10,4 @@ pub(crate) mod namespaces;
 pub(crate) mod random;
 mod reference;
 pub(crate) mod sessions;
+pub(crate) mod values;

@@ -1,6 +1,7 @@
 //! A memory registry with one deliberate difference.
 
 mod rosters;
+mod values;
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use tieline_registry::{
     Claim, ClaimOutcomes, ClientId, Cursor, DEFAULT_NAMESPACE, ExpiredNode, JoinOutcome,
     JoinRequest, LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Page, Registry,
-    RegistryError, RegistryFuture, Release, ReleaseOutcome, Renewal, Rosters, Stamp,
+    RegistryError, RegistryFuture, Release, ReleaseOutcome, Renewal, Rosters, Stamp, Values,
 };
 
 /// What differs from a correct memory registry.
@@ -58,6 +59,14 @@ pub(super) enum Mutation {
     RepeatsTransitions,
     /// There are as many dispatchers as ask.
     SharesTheHook,
+    /// A put changes nothing if there is a value.
+    KeepsFirstValue,
+    /// A value stays for a while after its end.
+    KeepsValuesLonger,
+    /// A value that is too long is shortened.
+    CutsValues,
+    /// Values are gone while there is no node.
+    DropsValuesWithNodes,
 }
 
 #[derive(Debug)]
@@ -311,6 +320,10 @@ impl Registry for MutantRegistry {
     }
 
     fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
+    }
+
+    fn values(&self) -> Option<&dyn Values> {
         Some(self)
     }
 

@@ -99,6 +99,11 @@ impl EtcdClient {
         &self.endpoints
     }
 
+    /// Of a call.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Makes a call within the timeout.
     pub(super) async fn call<C: RpcRequest>(
         &self,

@@ -8,6 +8,7 @@
 //! | `S` + `own/` + key of the id | the shadow: stamp and address |
 //! | `S` + `node/` + address | process |
 //! | `S` + `epoch` | when the epoch began, in µs of the clock |
+//! | `S` + `value/` + key of a name, escaped | a value: when it ends, in µs of the clock, and its bytes |
 //! | `S` + `refilling/` + address, or `*` for all | exists while entries may be missing |
 //!
 //! Other programs know the default namespace only. In another one there are no entries: the shadow is all.
@@ -36,6 +37,7 @@ pub(super) struct Layout {
     node: String,
     epoch: String,
     mark: String,
+    value: String,
 }
 
 /// The shadow of an entry: the arrival of the connection, and its node.
@@ -63,6 +65,7 @@ impl Layout {
             node: format!("{own}node/"),
             epoch: format!("{own}epoch"),
             mark: format!("{own}refilling/"),
+            value: format!("{own}value/"),
             entry: prefix.to_owned(),
         })
     }
@@ -99,6 +102,13 @@ impl Layout {
         range(&self.mark)
     }
 
+    /// Escaped, so that what follows `value/` has no slash, and a name cannot look like the key of a node: see
+    /// [`prefix_of_live`].
+    pub(super) fn value_key(&self, key: &str) -> Bytes {
+        let escaped = key.replace('%', "%25").replace('/', "%2F");
+        [&self.value, &escaped[..]].concat().into()
+    }
+
     /// The keys of all entries, as a range.
     pub(super) fn entries(&self) -> (Bytes, Bytes) {
         range(&self.entry)
@@ -126,10 +136,15 @@ impl Layout {
 
     /// Between the keys of this cluster: where the own keys of a cluster are whose prefix begins with this
     /// one's.
-    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 3] {
+    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 4] {
         let (start, end) = range(&format!("!tieline{}", self.entry));
-        let (nodes, shadows) = (self.nodes(), self.shadows());
-        [(start, nodes.0), (nodes.1, shadows.0), (shadows.1, end)]
+        let (nodes, shadows, values) = (self.nodes(), self.shadows(), range(&self.value));
+        [
+            (start, nodes.0),
+            (nodes.1, shadows.0),
+            (shadows.1, values.0),
+            (values.1, end),
+        ]
     }
 
     /// The id of an entry's key; `None` if it is not a valid id.
@@ -148,8 +163,8 @@ impl Layout {
     }
 }
 
-/// The prefix of the cluster that has this own key, if the key ends with the leases of its nodes: the epoch and
-/// the marks may outlive them. No address contains a slash.
+/// The prefix of the cluster that has this own key, if the key ends with the leases of its nodes: the epoch, the
+/// marks and the values may outlive them. No address contains a slash.
 pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
     let key = rest(key, "!tieline")?;
     // A name in a namespace may look like any other key.
@@ -161,6 +176,9 @@ pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
         (!address.contains('/')).then_some(before)
     };
     if key.ends_with("epoch") || before("refilling/").is_some() {
+        return None;
+    }
+    if before("value/").is_some() {
         return None;
     }
     let of_entry = || key.split_once("own/").map(|(before, _)| before);
@@ -257,6 +275,25 @@ mod tests {
                 assert_eq!(live(key), None, "{prefix}");
             }
             assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");
+        }
+        for name in [
+            "x",
+            "node/h:1",
+            "own/a",
+            "own/\0",
+            "\0chat\0own/\0b",
+            "%2F/",
+        ] {
+            for prefix in ["ws", "/value/"] {
+                let layout = Layout::new(prefix).unwrap();
+                let value = layout.value_key(name);
+                assert_eq!(prefix_of_live(&value), None, "{name:?}");
+                let live = prefix_of_live(&layout.node_key("h:1"));
+                assert_eq!(live.as_deref(), Some(prefix));
+                let of_others = layout.own_keys_of_others();
+                let mut of_others = of_others.iter();
+                assert!(!of_others.any(|(first, end)| *first <= value && value < *end));
+            }
         }
         for id in [
             "a/b",

@@ -21,6 +21,7 @@ use crate::{
         Claim, ClaimOutcomes, Cursor, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
         NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
+    values::Values,
 };
 
 /// The error of an operation whose call failed.
@@ -123,6 +124,10 @@ impl Registry for EtcdRegistry {
             let page = self.page_of_ids(session, &from).await;
             page.map_err(during("list a node's ids"))
         })
+    }
+
+    fn values(&self) -> Option<&dyn Values> {
+        Some(self)
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

@@ -14,6 +14,7 @@ use super::{
     options::EtcdOptions,
     rpc::{Compare, KeyValue, RangeRequest, RequestOp, TxnRequest, never, put, revision_is},
     url::EtcdUrl,
+    value_leases::ValueLeases,
 };
 use crate::{
     error::{RegistryError, RegistryErrorKind},
@@ -53,6 +54,10 @@ use crate::{
 /// A node has one lease for about 64 entries. etcd handles all keys of a lease at once, when the lease ends
 /// and, if users are enabled, at each write that is bound to it.
 ///
+/// [Values](crate::Values) belong to no node: they have leases of their own, up to 256 of a process for each power of
+/// two of their time to live. A value ends by the clocks of the nodes, and is removed within four times its time to
+/// live.
+///
 /// # Permissions
 ///
 /// If authentication is enabled in etcd, the user needs a role with both prefixes, and nothing else. For
@@ -72,6 +77,7 @@ pub struct EtcdRegistry {
     pub(super) leases: LeaseSet,
     /// Held while leases are granted.
     pub(super) granting: tokio::sync::Mutex<()>,
+    pub(super) value_leases: ValueLeases,
 }
 
 impl EtcdRegistry {
@@ -105,6 +111,7 @@ impl EtcdRegistry {
             clock: ClusterClock::start(),
             leases: LeaseSet::default(),
             granting: tokio::sync::Mutex::default(),
+            value_leases: ValueLeases::default(),
         };
         let checked = registry.check().await;
         checked.map_err(|error| error.into_registry_error("reach etcd"))?;

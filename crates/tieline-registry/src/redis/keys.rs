@@ -25,6 +25,8 @@ pub(super) struct Keys {
     entries_of: String,
     /// The key of a roster is this, followed by its name.
     roster: String,
+    /// The key of a value is this, followed by the key of its name.
+    value: String,
 }
 
 impl Keys {
@@ -44,6 +46,7 @@ impl Keys {
             presence: ["pt", "pq", "px", "pj", "pb", "pi", "ph"].map(|key| format!("{tag}:{key}")),
             entries_of: format!("{tag}:pn:"),
             roster: format!("{tag}:pr:"),
+            value: format!("{tag}:value:"),
         }
     }
 
@@ -69,6 +72,11 @@ impl Keys {
         for roster in rosters {
             command.arg(format!("{}{roster}", self.roster));
         }
+    }
+
+    /// Adds the KEYS of a script about a value.
+    pub(super) fn add_value(&self, command: &mut Cmd, key: &str) {
+        command.arg(1).arg(format!("{}{key}", self.value));
     }
 
     /// The set of the ids whose shadow has this address.

@@ -5,7 +5,7 @@
 //! atomically: nothing is decided here that another node could invalidate. Must not know nodes,
 //! connections to clients, or what is done with a reply.
 //!
-//! From the top: `options` (what users configure), `operations`, `scan` and `rosters` (the contract), `registry`,
+//! From the top: `options` (what users configure), `operations`, `scan`, `rosters` and `values` (the contract), `registry`,
 //! `client` (reconnects), `connector` (finds the server), `connection` (to one server), `clock` (deadlines) and
 //! `recovery` (what is sent again), then `scripts`, `reply`, `keys`, `tls`, `url` and `server_error`.
 
@@ -26,5 +26,6 @@ mod scripts;
 mod server_error;
 mod tls;
 mod url;
+mod values;
 
 pub use self::{options::RedisOptions, registry::RedisRegistry};

@@ -28,6 +28,7 @@ use crate::{
         LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Page, Release,
         ReleaseOutcome, Renewal, Stamp,
     },
+    values::Values,
 };
 
 /// The script calls of one pipeline, at most. The server serves other clients between them, but answers
@@ -331,6 +332,10 @@ impl Registry for RedisRegistry {
     }
 
     fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
+    }
+
+    fn values(&self) -> Option<&dyn Values> {
         Some(self)
     }
 

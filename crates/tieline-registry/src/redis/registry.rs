@@ -63,6 +63,12 @@ use super::{client::ReconnectingClient, keys::Keys};
 /// | `T:pj` | stream: the journal, about 65,536 transitions of 92 bytes |
 /// | `T:pb`, `T:ph` | hashes: the last beat, and the dispatcher |
 ///
+/// A [value](crate::Values) is a key of its own:
+///
+/// | key | content |
+/// |---|---|
+/// | `T:value:KEY` | text: the value under the key of a name, removed by the server when its time is over |
+///
 /// An id is stored as its [key](crate::ClientId::key): in the default namespace, the name. In another one,
 /// `T:own` and the set of its node are all that is stored of it.
 ///

@@ -35,6 +35,14 @@ macro_rules! presence_script {
     };
 }
 
+/// Defines a script about a value, which has no prelude.
+macro_rules! value_script {
+    ($name:ident, $file:literal) => {
+        pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!($file)));
+    };
+}
+
 script!(CHECK, "scripts/check.lua");
 script!(JOIN, "scripts/join.lua");
 script!(RENEW, "scripts/renew.lua");
@@ -59,7 +67,10 @@ presence_script!(PAGE, "scripts/presence/page.lua");
 presence_script!(LIST_ROSTERS, "scripts/presence/list.lua");
 presence_script!(HOOK, "scripts/presence/hook.lua");
 
-static ALL: [&LazyLock<Script>; 22] = [
+value_script!(PUT_VALUE, "scripts/values/put.lua");
+value_script!(GET_VALUE, "scripts/values/get.lua");
+
+static ALL: [&LazyLock<Script>; 24] = [
     &CHECK,
     &JOIN,
     &RENEW,
@@ -82,6 +93,8 @@ static ALL: [&LazyLock<Script>; 22] = [
     &PAGE,
     &LIST_ROSTERS,
     &HOOK,
+    &PUT_VALUE,
+    &GET_VALUE,
 ];
 
 /// The text of a script, and its hash.
@@ -117,6 +130,17 @@ impl Script {
     ) -> ScriptCall {
         let mut with_keys = Cmd::new();
         keys.add_presence(&mut with_keys, term, rosters);
+        ScriptCall {
+            script: self,
+            keys: with_keys,
+            args: Cmd::new(),
+        }
+    }
+
+    /// A call of this script, which is about the value under a key.
+    pub(super) fn call_value(&'static self, keys: &Keys, key: &str) -> ScriptCall {
+        let mut with_keys = Cmd::new();
+        keys.add_value(&mut with_keys, key);
         ScriptCall {
             script: self,
             keys: with_keys,

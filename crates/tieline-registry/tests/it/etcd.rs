@@ -7,6 +7,7 @@ mod layout;
 mod scale;
 mod security;
 mod tokens;
+mod values;
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,6 +8,7 @@ mod faults;
 mod layout;
 mod refusals;
 mod resharding;
+mod values;
 
 use std::{sync::Arc, time::Duration};
 

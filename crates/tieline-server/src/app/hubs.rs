@@ -8,12 +8,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
 };
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tieline::{Cluster, Origins};
+use tieline::{Cluster, Origins, Presence, PresenceConfig};
 
 use super::{
     access::Access,
@@ -60,6 +60,9 @@ struct Shared {
     rules: LiveHubRules,
     quotas: Arc<Quotas>,
     refusals: Refusals,
+    members: PresenceConfig,
+    /// Made when it is needed first: it costs the registry something all the time. `None` if it cannot be.
+    presence: OnceLock<Option<Presence>>,
     /// Those in use.
     open: Mutex<BTreeMap<HubName, Weak<OpenHub>>>,
 }
@@ -79,16 +82,28 @@ pub(crate) struct HubHandle(Arc<OpenHub>);
 struct OpenHub {
     name: HubName,
     cluster: Cluster,
+    presence: OnceLock<Option<Presence>>,
     hubs: Arc<Shared>,
 }
 
 impl Hubs {
     pub(crate) fn new(cluster: Cluster, rules: LiveHubRules) -> Self {
+        Self::with_members(cluster, rules, PresenceConfig::default())
+    }
+
+    /// With settings for the members of groups.
+    pub(crate) fn with_members(
+        cluster: Cluster,
+        rules: LiveHubRules,
+        members: PresenceConfig,
+    ) -> Self {
         Self(Arc::new(Shared {
             cluster,
             rules,
             quotas: Arc::new(Quotas::new()),
             refusals: Refusals::default(),
+            members,
+            presence: OnceLock::new(),
             open: Mutex::default(),
         }))
     }
@@ -106,6 +121,16 @@ impl Hubs {
     /// The cluster, in the default namespace, which no hub is.
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.0.cluster
+    }
+
+    /// Ends what this node has said of the members of groups: whoever is still one goes. Once no client is left.
+    pub(crate) async fn end_presence(&self) {
+        let Some(Some(presence)) = self.0.presence.get() else {
+            return;
+        };
+        if let Err(error) = presence.drain().await {
+            tracing::debug!(%error, "members of this node stay until its lease is over");
+        }
     }
 
     /// The hubs in use, in order.
@@ -143,6 +168,7 @@ impl Hubs {
             name: name.clone(),
             // The name of a hub is shorter than that of a namespace may be, and has no NUL.
             cluster: self.0.cluster.namespace(name.as_str()).ok()?,
+            presence: OnceLock::new(),
             hubs: Arc::clone(&self.0),
         });
         open.insert(name.clone(), Arc::downgrade(&hub));
@@ -189,6 +215,26 @@ impl HubHandle {
     /// The cluster as the hub sees it: its clients, users and groups, on all nodes.
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.0.cluster
+    }
+
+    /// Who is in which group of the hub, on all nodes; `None` if the registry cannot keep that.
+    pub(crate) fn presence(&self) -> Option<&Presence> {
+        let own = || {
+            let hubs = &self.0.hubs;
+            let presence = hubs.presence.get_or_init(|| hubs.start_presence());
+            presence.as_ref()?.namespace(self.name().as_str()).ok()
+        };
+        self.0.presence.get_or_init(own).as_ref()
+    }
+}
+
+impl Shared {
+    fn start_presence(&self) -> Option<Presence> {
+        let presence = Presence::with_config(&self.cluster, self.members.clone());
+        let presence = presence.inspect_err(|error| {
+            tracing::warn!(%error, "nobody knows who is in a group");
+        });
+        presence.ok()
     }
 }
 

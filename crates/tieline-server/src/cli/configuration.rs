@@ -10,7 +10,7 @@ use tieline::{ClusterConfig, ClusterError, Config};
 use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
-    pusher::apps,
+    pusher::{apps, members},
     pusher_webhooks::webhooks,
     upstream::handlers,
 };
@@ -95,6 +95,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         webhooks: webhooks(settings, values, &apps.load())?,
         apps,
+        members: members(&settings.pusher)?,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
         registry: registry(settings)?,

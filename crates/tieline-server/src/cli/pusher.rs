@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use tieline::PresenceConfig;
+
 use crate::{
     config::{
         error::ConfigErrors,
-        sections::pusher::{APPS, AppTable},
+        sections::pusher::{APPS, AppTable, PusherSettings},
         settings::Settings,
         values::{Values, list_scope},
     },
@@ -18,15 +20,14 @@ use crate::{
 const ACTIVITY_TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24);
 
+/// Longest time that a member stays after it is gone.
+const MAX_GRACE: Duration = Duration::from_hours(1);
+
 /// The apps, if their tables are valid.
 pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, ConfigErrors> {
     let timeout = settings.pusher.activity_timeout;
     if !ACTIVITY_TIMEOUTS.contains(&timeout) || timeout.subsec_nanos() != 0 {
         let text = "`pusher.activity_timeout` must be whole seconds, 1s to 24h";
-        return Err(ConfigErrors::one(text));
-    }
-    if settings.pusher.max_members == 0 {
-        let text = "`pusher.max_members` is zero, so nobody could subscribe to a presence channel";
         return Err(ConfigErrors::one(text));
     }
     let apps = Apps::of(&settings.pusher_apps, timeout).map_err(|invalid| {
@@ -44,4 +45,22 @@ pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, Con
         return Err(ConfigErrors::one(text));
     }
     Ok(LiveApps::new(apps))
+}
+
+/// Who is a member of a presence channel, and for how long.
+pub(super) fn members(settings: &PusherSettings) -> Result<PresenceConfig, ConfigErrors> {
+    if settings.max_members == 0 {
+        let text = "`pusher.max_members` is zero, so nobody could subscribe to a presence channel";
+        return Err(ConfigErrors::one(text));
+    }
+    if settings.member_grace > MAX_GRACE {
+        return Err(ConfigErrors::one(
+            "`pusher.member_grace` must be at most 1h",
+        ));
+    }
+    Ok(PresenceConfig {
+        grace: settings.member_grace,
+        members: Some(settings.max_members),
+        ..PresenceConfig::default()
+    })
 }

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use tieline::Hub;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -106,24 +105,40 @@ async fn serve_all<E: Events>(
         let phase = phase.subscribe();
         tasks.spawn(async move {
             let ReadyNode {
-                mut listeners,
+                listeners,
                 node,
                 router,
                 quotas,
                 inspector: _,
+                apps,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
             let drain = |mut phase: watch::Receiver<ServingPhase>| async move {
                 drop(phase.wait_for(|p| *p == ServingPhase::Draining).await);
             };
-            let last = listeners.pop().context("a node listens somewhere")?;
-            let mut others = JoinSet::new();
+            let is_drained = CancellationToken::new();
+            let mut ports = JoinSet::new();
             for listener in listeners {
                 let listener = listener.limits(node.hub().config())?;
-                others.spawn(listener.serve(router.clone(), drain(phase.clone())));
+                let (drain, is_drained) = (drain(phase.clone()), is_drained.clone());
+                let apps = apps.clone();
+                let close = async move {
+                    drain.await;
+                    // The SDKs of Pusher Channels wait long after a closed port. They are told to come back.
+                    if apps.is_some_and(|apps| !apps.load().is_empty()) {
+                        is_drained.cancelled().await;
+                    }
+                };
+                ports.spawn(listener.serve(router.clone(), close));
             }
-            let served = node.serve_service(last, router, drain(phase));
-            let served = async { tokio::join!(served, others.join_all()).0 };
+            let served = async {
+                let drained = async {
+                    drain(phase).await;
+                    let _drained = is_drained.drop_guard();
+                    node.drain().await
+                };
+                tokio::join!(drained, ports.join_all()).0
+            };
             let drained = tokio::select! {
                 drained = served => drained,
                 never = quotas.sweep() => match never {},

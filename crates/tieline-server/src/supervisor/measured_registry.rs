@@ -5,14 +5,14 @@
 
 mod rosters;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tieline::{
-    ClientId,
+    Bytes, ClientId,
     registry::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Registry, RegistryFuture, Release, ReleaseOutcome, Renewal,
-        Rosters, Stamp,
+        Rosters, Stamp, StoredValue, Values,
     },
 };
 
@@ -41,11 +41,14 @@ enum Operation {
     Shared,
     /// Who is in which group.
     Roster,
+    /// Short-lived values.
+    Value,
 }
 
 /// The words of the operations, in their order.
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared", "roster",
+    "value",
 ];
 
 impl MeasuredRegistry {
@@ -144,6 +147,10 @@ impl Registry for MeasuredRegistry {
         self.inner.rosters().map(|_| self as &dyn Rosters)
     }
 
+    fn values(&self) -> Option<&dyn Values> {
+        self.inner.values().map(|_| self as &dyn Values)
+    }
+
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         self.measure(Operation::Shared, self.inner.set(id, address))
     }
@@ -162,6 +169,23 @@ impl Registry for MeasuredRegistry {
 
     fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         self.measure(Operation::List, self.inner.scan(from))
+    }
+}
+
+impl MeasuredRegistry {
+    fn inner_values(&self) -> &dyn Values {
+        let values = self.inner.values();
+        values.expect("without them, nobody gets those that ask here")
+    }
+}
+
+impl Values for MeasuredRegistry {
+    fn put<'a>(&'a self, key: &'a str, bytes: Bytes, ttl: Duration) -> RegistryFuture<'a, ()> {
+        self.measure(Operation::Value, self.inner_values().put(key, bytes, ttl))
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> RegistryFuture<'a, Option<StoredValue>> {
+        self.measure(Operation::Value, self.inner_values().get(key))
     }
 }
 

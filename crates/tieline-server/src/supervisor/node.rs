@@ -11,7 +11,7 @@ use tieline::{Listener, Node};
 use super::{control::Control, routes};
 use crate::{
     app::{events::Events, hubs::Hubs, inspection::Inspector, limits::Quotas},
-    wire::webpubsub::handler::WebPubSub,
+    wire::{pusher::app::LiveApps, webpubsub::handler::WebPubSub},
 };
 
 /// A node that is ready to serve.
@@ -23,6 +23,8 @@ pub(super) struct ReadyNode<E: Events> {
     pub(super) quotas: Arc<Quotas>,
     /// What operators learn of it.
     pub(super) inspector: Arc<Inspector>,
+    /// The apps of Pusher Channels, if it has routes for them.
+    pub(super) apps: Option<LiveApps>,
 }
 
 impl<E: Events> ReadyNode<E> {
@@ -39,7 +41,14 @@ impl<E: Events> ReadyNode<E> {
             router,
             quotas,
             inspector,
+            apps: None,
         }
+    }
+
+    /// Serves the clients and backends of these apps too, by these routes.
+    pub(super) fn with_apps(mut self, apps: LiveApps, routes: Router) -> Self {
+        self.apps = Some(apps);
+        self.with_routes(routes)
     }
 
     /// Serves these routes too.

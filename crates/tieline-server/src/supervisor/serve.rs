@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, Listener, Proxies, Tls, TlsConfig};
+use tieline::{
+    Cluster, ClusterConfig, Config, Hub, Listener, PresenceConfig, Proxies, Tls, TlsConfig,
+};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -62,6 +64,8 @@ pub(crate) struct ServeSettings {
     pub(crate) apps: LiveApps,
     /// Where their events go.
     pub(crate) webhooks: LiveWebhooks,
+    /// Who is a member of a group, and for how long.
+    pub(crate) members: PresenceConfig,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -109,11 +113,11 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
 
     name_hubs(&settings.rules, &settings.apps);
     let supervisor = Supervisor::new();
-    let hubs = Hubs::new(cluster, settings.rules);
+    let hubs = Hubs::with_members(cluster, settings.rules, settings.members);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let dialect = wire::dialects().1.pusher;
     let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
-    let pusher = (settings.apps, webhooks.clone());
+    let pusher = (settings.apps.clone(), webhooks.clone());
     let pusher = Pusher::new(pusher, hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
@@ -122,9 +126,10 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     );
     let control = control.with_webhooks(settings.webhooks);
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
+    let leaving = hubs.clone();
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let pusher = pusher::routes(&node.node, pusher);
-    let node = node.with_routes(aws).with_routes(pusher);
+    let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
     let admin = admin.transpose()?;
@@ -133,6 +138,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         .await;
     // A second signal stops immediately.
     if served.is_ok() {
+        leaving.end_presence().await;
         posting.end(EVENTS_TIMEOUT).await;
     }
     reloads.abort();

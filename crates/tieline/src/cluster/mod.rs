@@ -8,7 +8,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `serving`, `questions`, `tracked`, `api`, `except` | the public [`Cluster`]; it decides nothing |
+//! | `serving`, `questions`, `tracked`, `values`, `api`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
 //! | `listing`, `counting`, `asking`, `many` | lists and counts over all nodes; asks; messages to many ids |
@@ -51,6 +51,7 @@ mod stats;
 mod summary;
 mod tracked;
 mod unicast;
+mod values;
 mod wire_content;
 
 pub use self::{
@@ -62,4 +63,5 @@ pub use self::{
     summary::{
         Counted, Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, Summary,
     },
+    values::{ClusterValues, ValuesError},
 };

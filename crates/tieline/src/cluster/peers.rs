@@ -152,6 +152,14 @@ impl Peers {
         }
     }
 
+    /// Whether a node takes new clients, as far as this one knows. One of which the link has not said so yet does not.
+    pub(super) fn is_any_ready(&self) -> bool {
+        self.all().values().any(|peer| {
+            let link = &peer.link;
+            link.is_up() && !link.is_unary_only() && !link.is_alias() && !link.may_have(not_ready())
+        })
+    }
+
     /// Ends all links, for good: a lookup or a claim that is still in progress may ask for a peer later.
     pub(super) fn end(&self) {
         let all = self.all.lock().take().unwrap_or_default();
@@ -165,6 +173,12 @@ pub(super) fn may_have_any(peer: &Peer, names: &Namespace) -> bool {
         DEFAULT_NAMESPACE => true,
         name => peer.link.may_have(hash(ScopeKey::Namespace(name))),
     }
+}
+
+/// What a node that takes no new clients announces, among the scopes that have a connection there: peers of every
+/// version keep what is announced, and know it as soon as they know scopes. No scope has this name.
+pub(super) fn not_ready() -> u64 {
+    link::hash(proto::Scope::Everyone, "\0not ready")
 }
 
 /// The hash by which peers know a scope.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{api::Cluster, directory::NodeRegistrar};
+use super::{api::Cluster, directory::NodeRegistrar, peers::not_ready};
 use crate::{
     hub::ConnectionInner,
     link::{PeerTls, SecurityError},
@@ -39,6 +39,30 @@ impl Cluster {
     /// certificates; then nothing has changed.
     pub fn replace_peer_tls(&self, tls: &PeerTls) -> Result<(), SecurityError> {
         self.router.peers.replace_tls(tls)
+    }
+
+    /// Whether another node is ready for clients, so that those of this one may connect there at once: its link is up, it
+    /// does not drain, and [`Node::set_ready`](crate::Node::set_ready) has not made it unready. A snapshot, as far as
+    /// this node knows: it learns of another's drain within the time of one message, never of that of a node of an
+    /// older version, and counts no node of go-websocket. Costs a lock for each peer.
+    ///
+    /// ```
+    /// use tieline::{Accept, CloseCode, CloseFrame, CloseReason, Cluster, Farewell};
+    ///
+    /// /// When the node drains, its clients come back at once if another one takes them, and later otherwise.
+    /// fn accept(cluster: &Cluster) -> Accept<()> {
+    ///     Accept::new(()).data(cluster.clone()).farewell(|closing| {
+    ///         if *closing.reason() != CloseReason::Drain {
+    ///             return None;
+    ///         }
+    ///         let is_at_once = closing.data::<Cluster>().is_some_and(Cluster::has_ready_peer);
+    ///         let code = CloseCode::new(if is_at_once { 4200 } else { 4100 })?;
+    ///         Some(Farewell::new(CloseFrame::new(code, "the node is restarting")))
+    ///     })
+    /// }
+    /// ```
+    pub fn has_ready_peer(&self) -> bool {
+        self.router.peers.is_any_ready()
     }
 
     fn health(&self) -> Option<Health> {
@@ -77,6 +101,16 @@ impl Cluster {
                     .await
             }
             None => ClaimDecision::Undecided,
+        }
+    }
+
+    /// Announces to peers whether this node takes new clients. It counts how often it was said that it does not.
+    pub(crate) fn announce_ready(&self, is_ready: bool) {
+        let (interest, hash) = (&self.router.interest, not_ready());
+        if is_ready {
+            interest.lost(hash);
+        } else {
+            interest.gained(hash);
         }
     }
 

@@ -55,9 +55,9 @@ impl Connection {
         &self.inner.id
     }
 
-    /// The user that [`Accept::user`](crate::Accept::user) set.
+    /// The user that [`Accept::user`](crate::Accept::user) or [`set_user`](Self::set_user) set.
     pub fn user(&self) -> Option<&str> {
-        let key = self.inner.user.as_deref()?;
+        let key = self.inner.user()?;
         Some(id::split(key).1)
     }
 
@@ -74,7 +74,7 @@ impl Connection {
     /// The address of the client or, behind a proxy that is [not believed](crate::Proxies), of the proxy. `None` if
     /// the HTTP server does not provide it, or a proxy that is believed does not say it.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.inner.remote_addr
+        self.inner.remote_addr()
     }
 
     /// The groups it is in, in no particular order. After its end: those it was in at the end.

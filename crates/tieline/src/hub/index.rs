@@ -60,6 +60,9 @@ pub(super) enum Inserted {
     Taken,
 }
 
+/// The connection has another user.
+pub(super) struct OtherUser;
+
 /// For whom a message is, in this shard.
 pub(super) struct Audience {
     pub(super) scope: Hashed<OwnedScope>,
@@ -127,7 +130,7 @@ impl ShardIndex {
         {
             self.notify(|observer| observer.gained(ScopeKey::Namespace(namespace)));
         }
-        if let Some(user) = &conn.user {
+        if let Some(user) = conn.user() {
             self.add_to_user(user, conn);
         }
         for group in conn.groups.lock().names() {
@@ -168,7 +171,7 @@ impl ShardIndex {
                 self.notify(|observer| observer.lost(ScopeKey::Namespace(namespace)));
             }
         }
-        if let Some(user) = &conn.user {
+        if let Some(user) = conn.user() {
             let remember = self.remembers(conn);
             let (removed, left) = self.users.remove(user, conn, remember);
             self.on_removed(removed);
@@ -223,6 +226,24 @@ impl ShardIndex {
             DEFAULT_NAMESPACE => &mut self.connections,
             _ => &mut self.elsewhere,
         }
+    }
+
+    /// Names the user of a connection that the index holds, unless it has one.
+    pub(super) fn set_user(
+        &mut self,
+        conn: &Arc<ConnectionInner>,
+        user: Arc<str>,
+    ) -> Result<(), OtherUser> {
+        if let Some(named) = conn.user() {
+            return if *named == user {
+                Ok(())
+            } else {
+                Err(OtherUser)
+            };
+        }
+        self.add_to_user(&user, conn);
+        conn.set_user(user);
+        Ok(())
     }
 
     /// Adds a connection that the index holds to a group; false if it is a member already.
@@ -332,7 +353,7 @@ fn for_each_scope(conn: &ConnectionInner, mut report: impl FnMut(ScopeKey<'_>)) 
     if let Some(namespace) = namespace_of(conn) {
         report(ScopeKey::Namespace(namespace));
     }
-    if let Some(user) = &conn.user {
+    if let Some(user) = conn.user() {
         report(ScopeKey::User(user));
     }
     for group in conn.groups.lock().names() {

@@ -10,7 +10,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -29,23 +29,25 @@ use super::{
     groups::Groups,
     handlers::HandlerSlot,
     outbox::Outbox,
+    remote_addr::RemoteAddr,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
     shared_name::SharedName,
     state::{Activity, Lifecycle, StateCell},
     tick::Listed,
 };
-use crate::close::{CloseReason, FinalMessage};
+use crate::{close::CloseReason, farewell::ChooseFarewell};
 
 pub(crate) struct ConnectionInner {
     pub(crate) id: ClientId,
-    /// Its key, as those of the groups.
-    pub(crate) user: Option<Arc<str>>,
+    /// Its key, as those of the groups. Set once: before the index holds the connection, or by the index, which adds
+    /// it to the user's scope in the same step.
+    user: OnceLock<Arc<str>>,
     pub(crate) subprotocol: Option<SharedName>,
-    pub(crate) remote_addr: Option<SocketAddr>,
+    remote_addr: Option<RemoteAddr>,
     /// Kept after the connection has left the index, so that `on_disconnect` can still read it.
     pub(super) groups: Mutex<Groups>,
-    pub(super) final_message: Option<FinalMessage>,
+    pub(super) farewell: Option<ChooseFarewell>,
     pub(super) context: Arc<HubContext>,
     pub(super) state: StateCell,
     dialect: DialectId,
@@ -73,8 +75,8 @@ pub(crate) struct ConnectionInfo {
 pub(crate) struct ConnectionOptions {
     /// Sent before everything else.
     pub(crate) first_message: Option<Frame>,
-    /// Makes the message that is sent before our close frame.
-    pub(crate) final_message: Option<FinalMessage>,
+    /// Chooses what the client is sent last.
+    pub(crate) farewell: Option<ChooseFarewell>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
     pub(crate) dialect: DialectId,
@@ -99,11 +101,11 @@ impl ConnectionInner {
         }
         Self {
             id: info.id,
-            user: info.user,
+            user: info.user.map_or_else(OnceLock::new, OnceLock::from),
             subprotocol: info.subprotocol.map(|name| context.names.share(&name)),
-            remote_addr: info.remote_addr,
+            remote_addr: info.remote_addr.map(RemoteAddr::from),
             groups: Mutex::new(Groups::of(info.groups)),
-            final_message: options.final_message,
+            farewell: options.farewell,
             state,
             dialect: options.dialect,
             handler: options.handler,
@@ -113,6 +115,20 @@ impl ConnectionInner {
             context,
             send_side: Mutex::new(SendSide::new(outbox, Extras::new(options.data))),
         }
+    }
+
+    /// The key of the user.
+    pub(super) fn user(&self) -> Option<&Arc<str>> {
+        self.user.get()
+    }
+
+    /// For the index, with its lock held; only the first user stays.
+    pub(super) fn set_user(&self, user: Arc<str>) {
+        drop(self.user.set(user));
+    }
+
+    pub(super) fn remote_addr(&self) -> Option<SocketAddr> {
+        self.remote_addr.map(SocketAddr::from)
     }
 
     pub(crate) fn context(&self) -> &HubContext {
@@ -170,7 +186,7 @@ impl ConnectionInner {
         match scope {
             OwnedScope::Everyone => self.id.namespace() == DEFAULT_NAMESPACE,
             OwnedScope::Namespace(name) => self.id.namespace() == &**name,
-            OwnedScope::User(name) => self.user.as_ref() == Some(name),
+            OwnedScope::User(name) => self.user() == Some(name),
             OwnedScope::Group(name) => self.groups.lock().contains(name),
         }
     }

@@ -58,12 +58,14 @@ mod outgoing;
 mod parts;
 mod pieces;
 mod population;
+mod remote_addr;
 mod reports;
 mod requests;
 mod room;
 mod scope;
 mod send;
 mod send_side;
+mod set_user;
 mod shard;
 mod shard_map;
 mod shared_name;
@@ -104,6 +106,7 @@ pub use self::{
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
     room::SendError,
+    set_user::UserError,
     stats::{Ends, HubStats, Times, Traffic},
 };
 pub(crate) use self::{

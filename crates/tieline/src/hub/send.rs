@@ -17,6 +17,7 @@ use super::{
     content::Cast,
     cork::Cork,
     dialect::Rendered,
+    extras::Data,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
     reports::Reports,
@@ -25,9 +26,10 @@ use super::{
     tick::{Listed, Tick},
 };
 use crate::{
-    close::{CloseReason, FinalMessage},
+    close::CloseReason,
     config::SlowConsumer,
     delivery::Delivery,
+    farewell::{ChooseFarewell, Closing, Farewell},
 };
 
 /// Bytes that may still wait for a client that is closed to free memory.
@@ -329,22 +331,35 @@ impl ConnectionInner {
         frame: Option<AnyFrame>,
     ) {
         let gets_it = !matches!(reason, CloseReason::Client(_) | CloseReason::Lost(_));
-        let make = self.final_message.filter(|_| gets_it && !self.is_closing());
-        // The application's code, and compression: not under the lock.
-        let final_message = make.and_then(|make| {
-            MutexGuard::unlocked(send_side, || self.make_final_message(make, &reason))
+        let choose = self.farewell.filter(|_| gets_it && !self.is_closing());
+        let farewell = choose.and_then(|choose| {
+            let data = send_side.extras.data().cloned();
+            // The application's code, and compression: not under the lock.
+            MutexGuard::unlocked(send_side, || {
+                self.choose_farewell(choose, &reason, data.as_ref())
+            })
         });
+        let (message, close) = farewell.map_or((None, None), |it| (it.message, Some(it.close)));
+        let close = close.map(|close| AnyFrame::close(Some(&close)));
         let rules = &self.context.rules;
-        let reports = send_side.close(&self.state, reason, frame, final_message, rules);
+        let reports = send_side.close(&self.state, reason, close.or(frame), message, rules);
         send_side::tell(send_side, reports);
         self.wake_waiting(send_side);
     }
 
-    /// The application's last message; `None` if it wants none, or panics.
-    fn make_final_message(&self, make: FinalMessage, reason: &CloseReason) -> Option<Frame> {
-        let frame = catch_unwind(AssertUnwindSafe(|| make(reason))).ok()??;
-        self.compress(&frame);
-        Some(frame)
+    /// What the application wants the client to be sent last; `None` if nothing of its own, or it panics.
+    fn choose_farewell(
+        &self,
+        choose: ChooseFarewell,
+        reason: &CloseReason,
+        data: Option<&Data>,
+    ) -> Option<Farewell> {
+        let closing = Closing::new(reason, data.map(|data| &**data))?;
+        let farewell = catch_unwind(AssertUnwindSafe(|| choose(&closing))).ok()??;
+        if let Some(message) = &farewell.message {
+            self.compress(message);
+        }
+        Some(farewell)
     }
 
     /// Closes without waiting for the client, which may be gone: the close frame leaves if the socket takes

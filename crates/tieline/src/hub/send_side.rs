@@ -254,7 +254,7 @@ impl SendSide {
     }
 
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.
-    /// `frame` is the close frame that the protocol made, if it did. Returns what is to be told.
+    /// `frame` is the close frame, if it is not that of the reason. Returns what is to be told.
     pub(super) fn close(
         &mut self,
         state: &StateCell,

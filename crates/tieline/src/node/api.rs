@@ -54,7 +54,7 @@ pub(super) struct NodeInner<H> {
     pub(super) tasks: TaskTracker,
     pub(super) farewells: Farewells,
     ready: AtomicBool,
-    pub(super) draining: AtomicBool,
+    draining: AtomicBool,
     #[cfg(feature = "cluster")]
     cluster: Option<Cluster>,
 }
@@ -101,9 +101,19 @@ impl<H: Handler> Node<H> {
     }
 
     /// Sets whether load balancers should send new connections here. Those that come are accepted either way:
-    /// set it to false some seconds before a drain, so that balancers notice in time.
+    /// set it to false some seconds before a drain, so that balancers notice in time. Peers are told, for
+    /// `Cluster::has_ready_peer`.
     pub fn set_ready(&self, ready: bool) {
-        self.0.ready.store(ready, Ordering::Release);
+        if self.0.ready.swap(ready, Ordering::AcqRel) != ready {
+            self.announce_ready(ready);
+        }
+    }
+
+    /// Begins the drain, for good.
+    pub(super) fn begin_drain(&self) {
+        if !self.0.draining.swap(true, Ordering::AcqRel) {
+            self.announce_ready(false);
+        }
     }
 
     /// Who answers requests about the connections of this node.
@@ -185,6 +195,14 @@ impl<H: Handler> Node<H> {
     fn is_in_conflict(&self) -> bool {
         self.cluster().is_some_and(Cluster::is_in_conflict)
     }
+
+    /// Tells peers whether this node is ready. A drain and an unready node are told apart, and each is taken back
+    /// by itself.
+    fn announce_ready(&self, ready: bool) {
+        if let Some(cluster) = self.cluster() {
+            cluster.announce_ready(ready);
+        }
+    }
 }
 
 #[cfg(not(feature = "cluster"))]
@@ -196,6 +214,9 @@ impl<H: Handler> Node<H> {
     fn is_in_conflict(&self) -> bool {
         false
     }
+
+    #[expect(clippy::unused_self, reason = "a single node has no peers to tell")]
+    fn announce_ready(&self, _: bool) {}
 }
 
 impl<H: Handler> Clone for Node<H> {

@@ -2,7 +2,7 @@
 //!
 //! Owns the pace of the closes, and which of them wait for a message. Must not know what is served.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -28,15 +28,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections that were closed with code 1012.
+    /// Connections that were closed, with code 1012 or that of their farewell.
     pub closed: usize,
     /// Tasks that were still running at the deadline; zero is an orderly end.
     pub remaining: usize,
 }
 
 impl<H: Handler> Node<H> {
-    /// Ends the node in order. It refuses new upgrades with 503, closes connections of all namespaces with code 1012 at
-    /// random moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
+    /// Ends the node in order. It refuses new upgrades with 503, closes connections of all namespaces with code 1012
+    /// or their [farewell](crate::Accept::farewell), at random moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
     /// over that time. A client that is being sent a message [in pieces](crate::Connection::stream_text) is closed when
     /// that has ended, [`Config::close_timeout`](crate::Config::close_timeout) before the end of the drain at the
     /// latest. The drain waits for every task until
@@ -46,7 +46,7 @@ impl<H: Handler> Node<H> {
     pub async fn drain(&self) -> Drained {
         let config = self.hub().config();
         let deadline = Instant::now() + config.drain_timeout;
-        self.0.draining.store(true, Ordering::Release);
+        self.begin_drain();
         self.0.tasks.close();
         #[cfg(feature = "cluster")]
         if let Some(cluster) = self.cluster() {

@@ -302,7 +302,7 @@ impl Upgrade {
         let info = register::with_keys(info, namespace, hub.config())?;
         let options = ConnectionOptions {
             first_message: accept.first_message,
-            final_message: accept.final_message,
+            farewell: accept.farewell,
             deflate,
             dialect: accept.dialect,
             data: accept.data,

@@ -10,9 +10,8 @@ use tieline_websocket::Frame;
 
 use super::refusal::Refusal;
 use crate::{
-    close::FinalMessage,
     connection::ClientLimits,
-    farewell::Farewell,
+    farewell::{ChooseFarewell, Closing, Farewell},
     hub::DialectId,
     inbound::{Inbound, InboundLimit},
 };
@@ -42,7 +41,7 @@ pub struct Accept<S> {
     pub(super) subprotocol: Option<String>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) first_message: Option<Frame>,
-    pub(super) final_message: Option<FinalMessage>,
+    pub(super) farewell: Option<ChooseFarewell>,
     pub(super) dialect: DialectId,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
     pub(super) streaming: bool,
@@ -66,7 +65,7 @@ impl<S> Accept<S> {
             subprotocol: None,
             headers: Vec::new(),
             first_message: None,
-            final_message: None,
+            farewell: None,
             dialect: DialectId::PLAIN,
             data: None,
             streaming: false,
@@ -281,7 +280,7 @@ impl<S> Accept<S> {
             subprotocol: self.subprotocol,
             headers: self.headers,
             first_message: self.first_message,
-            final_message: self.final_message,
+            farewell: self.farewell,
             dialect: self.dialect,
             data: self.data,
             streaming: self.streaming,
@@ -291,10 +290,31 @@ impl<S> Accept<S> {
         }
     }
 
-    /// Sends a last message, if the function makes one, before the close frame whenever the server closes, not the
-    /// client; not if that cuts off a message that is [sent in pieces](crate::Connection::stream_text).
-    pub fn final_message(mut self, final_message: FinalMessage) -> Self {
-        self.final_message = Some(final_message);
+    /// Chooses what the client is sent last whenever the server closes, not the client: a close frame instead of that of
+    /// the reason, and a message before it. `None`: that of the reason, and no message. The message is left out if the
+    /// close cuts off one that is [sent in pieces](crate::Connection::stream_text).
+    ///
+    /// The function runs in whichever thread closes: it must be quick and must not send. If it panics, it counts as
+    /// `None`. [`Handler::on_disconnect`](crate::Handler::on_disconnect) gets the reason as ever.
+    ///
+    /// For a wire whose clients act on codes of their own, as when a node drains:
+    ///
+    /// ```
+    /// use tieline::{Accept, Closing, CloseCode, CloseFrame, CloseReason, Farewell};
+    ///
+    /// fn farewell(closing: &Closing<'_>) -> Option<Farewell> {
+    ///     let (code, why) = match closing.reason() {
+    ///         CloseReason::Drain => (4200, "connect again now"),
+    ///         CloseReason::SlowConsumer => (4100, "connect again later"),
+    ///         _ => return None,
+    ///     };
+    ///     Some(Farewell::new(CloseFrame::new(CloseCode::new(code)?, why)))
+    /// }
+    ///
+    /// let accept = Accept::new(()).farewell(farewell);
+    /// ```
+    pub fn farewell(mut self, farewell: fn(&Closing<'_>) -> Option<Farewell>) -> Self {
+        self.farewell = Some(farewell);
         self
     }
 

@@ -20,6 +20,7 @@ mod namespaces;
 mod presence;
 #[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
+mod set_user;
 mod slow;
 #[cfg(feature = "testing")]
 mod testing;

@@ -17,6 +17,10 @@ section! {
         max_members: u32 = 100,
             "Maximum number of members of a presence channel, on all nodes together.",
             "Further users cannot subscribe. Every member is told of each that comes and goes. Give all nodes the same.";
+        member_grace: Duration = Duration::ZERO,
+            "How long a member stays in a presence channel after its last connection has ended.",
+            "Whoever reconnects within it, also to another node, is not told to have gone and come; those who are \
+             really gone are shown for as much longer. Who unsubscribes goes at once.";
     }
 }
 

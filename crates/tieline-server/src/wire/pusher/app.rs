@@ -188,6 +188,10 @@ impl Apps {
         app.map(|app| app.id.as_str())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     /// The names of the hubs of all apps, in order.
     pub(crate) fn hubs(&self) -> BTreeSet<HubName> {
         self.by_id.values().map(|app| app.hub_name()).collect()

@@ -7,7 +7,10 @@ use std::{num::NonZeroU32, time::Duration};
 
 use tokio::time::Instant;
 
-use super::service::Place;
+use super::{
+    presence::{Membership, SignedIn},
+    service::Place,
+};
 use crate::app::{
     hubs::HubHandle,
     limits::bucket::{Bucket, Rate, Taken},
@@ -18,6 +21,8 @@ pub(crate) struct Client {
     pub(super) place: Place,
     pub(super) hub: HubHandle,
     pub(super) subscriptions: Subscriptions,
+    /// Who has signed in.
+    pub(super) user: Option<Box<SignedIn>>,
     /// What it may still send to others.
     events: Bucket,
     pub(super) protocol: Protocol,
@@ -29,6 +34,7 @@ impl Client {
             place,
             hub,
             subscriptions: Subscriptions::default(),
+            user: None,
             events: Bucket::default(),
             protocol,
         }
@@ -80,8 +86,8 @@ impl Protocol {
 #[derive(Debug)]
 pub(super) struct Subscription {
     channel: Box<str>,
-    /// Who it is there, on a presence channel.
-    pub(super) member: Option<Box<str>>,
+    /// What it is there, on a presence channel.
+    pub(super) member: Option<Box<Membership>>,
 }
 
 /// The channels that a client is subscribed to, in order. Most have few: a list takes least.
@@ -94,7 +100,7 @@ impl Subscriptions {
     }
 
     /// Adds one. The client is not subscribed to this channel.
-    pub(super) fn add(&mut self, channel: &str, member: Option<Box<str>>) {
+    pub(super) fn add(&mut self, channel: &str, member: Option<Box<Membership>>) {
         let place = self.place(channel).unwrap_or_else(|place| place);
         if self.0.len() == self.0.capacity() {
             self.0.reserve_exact((self.0.len() / 2).max(1));
@@ -126,15 +132,13 @@ mod tests {
         let mut subscriptions = Subscriptions::default();
         subscriptions.add("b", None);
         assert_eq!(subscriptions.0.capacity(), 1);
-        subscriptions.add("a", Some("ada".into()));
+        subscriptions.add("a", None);
         subscriptions.add("c", None);
-        let member = |subscriptions: &Subscriptions, channel| {
-            let found = subscriptions.get(channel)?;
-            Some(found.member.as_deref().map(str::to_owned))
-        };
-        assert_eq!(member(&subscriptions, "a"), Some(Some("ada".into())));
-        assert_eq!(member(&subscriptions, "c"), Some(None));
-        assert_eq!(member(&subscriptions, "d"), None);
+        for channel in ["a", "b", "c"] {
+            let found = subscriptions.get(channel).unwrap();
+            assert_eq!(&*found.channel, channel);
+        }
+        assert!(subscriptions.get("d").is_none());
         assert!(subscriptions.remove("b").is_some() && subscriptions.remove("b").is_none());
         assert_eq!(subscriptions.len(), 2);
     }
@@ -142,6 +146,6 @@ mod tests {
     #[test]
     fn a_client_without_subscriptions_takes_little() {
         let size = size_of::<Client>();
-        assert!(size <= 64, "{size} bytes");
+        assert!(size <= 72, "{size} bytes");
     }
 }

@@ -25,6 +25,11 @@ impl PusherDialect {
     }
 }
 
+/// A whole frame, as a note that only clients of this wire read.
+pub(super) fn frame(text: String) -> Note {
+    Note::other(FRAME, text)
+}
+
 struct Pusher;
 
 impl Dialect for Pusher {

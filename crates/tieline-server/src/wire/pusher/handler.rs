@@ -12,6 +12,7 @@ use super::{
     event,
     incoming::{ClientEvent, ClientFrame},
     outgoing::{self, EMPTY},
+    presence::sign_in,
     subscribe::{subscribe, unsubscribe},
     webhooks,
 };
@@ -64,9 +65,7 @@ impl Handler for PusherHandler {
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(asked)) => subscribe(connection, client, &asked).await,
             Ok(ClientFrame::Unsubscribe(channel)) => unsubscribe(connection, client, &channel),
-            Ok(ClientFrame::SignIn) => {
-                connection.emit(outgoing::error(None, "sign-in is not supported"));
-            }
+            Ok(ClientFrame::SignIn(asked)) => sign_in(connection, client, &asked).await,
             Ok(ClientFrame::Event(event)) => {
                 if let Err(NotRelayed { code, message }) = relay(connection, client, &event) {
                     connection.emit(outgoing::error(code, &message));
@@ -138,7 +137,7 @@ fn relay(
         let most = rules.max_event;
         return not_relayed(format!("the data of an event has at most {most} bytes"));
     }
-    let member = subscription.member.as_deref();
+    let member = subscription.member.as_ref().map(|member| member.user());
     let Some(note) = event::of_client(&event.name, data, member) else {
         return not_relayed("the data is nested too deeply, or has half a surrogate pair");
     };

@@ -18,7 +18,7 @@ pub(super) enum ClientFrame<'a> {
     Subscribe(Subscribe<'a>),
     /// From this channel.
     Unsubscribe(Cow<'a, str>),
-    SignIn,
+    SignIn(SignIn<'a>),
     Event(ClientEvent<'a>),
 }
 
@@ -29,6 +29,14 @@ pub(super) struct Subscribe<'a> {
     pub(super) auth: Option<Cow<'a, str>>,
     /// JSON, as it was signed.
     pub(super) channel_data: Option<Cow<'a, str>>,
+}
+
+/// A client says which user it is.
+#[derive(Debug)]
+pub(super) struct SignIn<'a> {
+    pub(super) auth: Option<Cow<'a, str>>,
+    /// JSON, as it was signed.
+    pub(super) user_data: Cow<'a, str>,
 }
 
 /// An event for the other subscribers of a channel.
@@ -54,6 +62,8 @@ pub(super) enum Malformed {
     NoData,
     #[error("`channel` must be text")]
     NoChannel,
+    #[error("`user_data` must be text: JSON as it was signed")]
+    UserData,
     #[error("`channel_data` must be text: JSON as it was signed")]
     ChannelData,
 }
@@ -78,6 +88,14 @@ struct SubscriptionData<'a> {
     channel_data: Option<&'a RawValue>,
 }
 
+#[derive(Deserialize)]
+struct SignInData<'a> {
+    #[serde(borrow)]
+    auth: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_data: Option<&'a RawValue>,
+}
+
 impl<'a> ClientFrame<'a> {
     /// Parses a text message.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
@@ -92,13 +110,24 @@ impl<'a> ClientFrame<'a> {
             "pusher:pong" => Self::Pong,
             "pusher:subscribe" => Self::Subscribe(Subscribe::read(&of_subscription()?)?),
             "pusher:unsubscribe" => Self::Unsubscribe(channel(of_subscription()?.channel)?),
-            "pusher:signin" => Self::SignIn,
+            "pusher:signin" => Self::SignIn(SignIn::read(frame.data)?),
             name if name.starts_with(OF_CLIENT) => Self::Event(ClientEvent {
                 channel: channel(frame.channel)?,
                 data: frame.data,
                 name: event,
             }),
             _ => return Err(Malformed::UnknownEvent),
+        })
+    }
+}
+
+impl<'a> SignIn<'a> {
+    fn read(data: Option<&'a RawValue>) -> Result<Self, Malformed> {
+        let data = data.and_then(|data| object::<SignInData<'a>>(data.get()));
+        let data = data.ok_or(Malformed::NoData)?;
+        Ok(Self {
+            auth: data.auth.and_then(string),
+            user_data: data.user_data.and_then(string).ok_or(Malformed::UserData)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
-use tieline::{CloseReason, Frame};
+use tieline::Frame;
 
 use super::event::EventData;
 
@@ -24,6 +24,13 @@ struct ServerFrame<'a, D> {
     data: D,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MemberData<'a> {
+    user_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_info: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +57,41 @@ pub(super) fn subscription_succeeded(channel: &str, data: &str) -> String {
         Some(channel),
         data,
     )
+}
+
+/// The answer to a sign-in, with what was signed.
+pub(super) fn signed_in(user_data: &str) -> Frame {
+    let data = json!({"user_data": user_data}).to_string();
+    Frame::text(encode("pusher:signin_success", None, &data))
+}
+
+/// A member has come into a presence channel, as text.
+pub(super) fn member_added(channel: &str, user: &str, info: Option<&RawValue>) -> String {
+    let data = encode_data(&MemberData {
+        user_id: user,
+        user_info: info,
+    });
+    encode("pusher_internal:member_added", Some(channel), &data)
+}
+
+/// A member has gone from a presence channel, as text.
+pub(super) fn member_removed(channel: &str, user: &str) -> String {
+    let data = encode_data(&MemberData {
+        user_id: user,
+        user_info: None,
+    });
+    encode("pusher_internal:member_removed", Some(channel), &data)
+}
+
+/// Users of a watchlist have come online or gone offline.
+pub(super) fn watchlist_events(online: &[&str], offline: &[&str]) -> Frame {
+    let lists = [("online", online), ("offline", offline)];
+    let lists = lists.into_iter().filter(|(_, users)| !users.is_empty());
+    let events: Vec<_> = lists
+        .map(|(name, user_ids)| json!({"name": name, "user_ids": user_ids}))
+        .collect();
+    let data = json!({"events": events}).to_string();
+    Frame::text(encode("pusher_internal:watchlist_events", None, &data))
 }
 
 /// Tells the application that it is not subscribed. [`error`] tells its developer.
@@ -89,13 +131,8 @@ pub(super) fn event(
     }
 }
 
-/// What some SDKs read instead of the close frame, before a close with a code of this wire.
-pub(super) fn farewell(reason: &CloseReason) -> Option<Frame> {
-    let close = reason.frame()?;
-    let code = close.code.as_u16();
-    (4000..4300)
-        .contains(&code)
-        .then(|| error(Some(code), &close.reason))
+fn encode_data(data: &impl Serialize) -> String {
+    serde_json::to_string(data).expect("strings and JSON always serialize")
 }
 
 fn encode(event: &str, channel: Option<&str>, data: impl Serialize) -> String {
@@ -134,6 +171,22 @@ mod tests {
             (
                 subscription_error("private-a", "AuthError", "no", 401),
                 r#"{"event":"pusher:subscription_error","channel":"private-a","data":"{\"error\":\"no\",\"status\":401,\"type\":\"AuthError\"}"}"#,
+            ),
+            (
+                Frame::text(member_added("presence-a", "ü", None)),
+                r#"{"event":"pusher_internal:member_added","channel":"presence-a","data":"{\"user_id\":\"ü\"}"}"#,
+            ),
+            (
+                Frame::text(member_removed("presence-a", "1")),
+                r#"{"event":"pusher_internal:member_removed","channel":"presence-a","data":"{\"user_id\":\"1\"}"}"#,
+            ),
+            (
+                signed_in(r#"{"id":"1"}"#),
+                r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"1\\\"}\"}"}"#,
+            ),
+            (
+                watchlist_events(&["a"], &[]),
+                r#"{"event":"pusher_internal:watchlist_events","data":"{\"events\":[{\"name\":\"online\",\"user_ids\":[\"a\"]}]}"}"#,
             ),
             (
                 error(None, "no"),

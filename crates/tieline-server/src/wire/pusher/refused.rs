@@ -4,9 +4,9 @@
 //! Must not know who decides. Invariants: codes below 4100 send a client away for good, so that they never stand for
 //! what may be over soon; a client that is refused is never told to come back at once (4200).
 
-use tieline::{CloseCode, CloseFrame, Farewell, Refusal, StatusCode};
+use tieline::{Farewell, Refusal, StatusCode};
 
-use super::outgoing;
+use super::farewell;
 
 /// A refusal.
 #[derive(Debug)]
@@ -103,8 +103,6 @@ impl Refused {
     }
 
     pub(super) fn farewell(&self) -> Option<Farewell> {
-        let close = CloseFrame::new(CloseCode::new(self.code)?, &*self.message);
-        let error = outgoing::error(Some(self.code), &self.message);
-        Some(Farewell::new(close).message(error))
+        farewell::with_code(self.code, &self.message)
     }
 }

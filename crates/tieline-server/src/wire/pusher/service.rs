@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{
     app::{App, LiveApps},
     dialect::PusherDialect,
+    presence::{Rooms, WatchedUsers},
     webhooks::Webhooks,
 };
 use crate::app::hubs::Hubs;
@@ -22,6 +23,8 @@ pub(crate) struct Pusher {
     pub(super) dialect: PusherDialect,
     /// Whether the node itself speaks TLS with its clients.
     pub(super) is_tls: bool,
+    pub(super) rooms: Rooms,
+    pub(super) watched: WatchedUsers,
     /// The number of clients of each app that has some, by its id.
     clients: Mutex<BTreeMap<String, usize>>,
 }
@@ -46,6 +49,8 @@ impl Pusher {
             hubs,
             dialect,
             is_tls,
+            rooms: Rooms::default(),
+            watched: WatchedUsers::default(),
             clients: Mutex::default(),
         }
     }

@@ -4,7 +4,6 @@
 //! Invariants: once a client reads that it is subscribed, what any node publishes reaches it; before, it reads no event
 //! of the channel.
 
-use aws_lc_rs::constant_time;
 use tieline::{Connection, JoinError};
 
 use super::{
@@ -13,14 +12,13 @@ use super::{
     client::Client,
     incoming::Subscribe,
     outgoing::{self, EMPTY},
+    presence::{EnterError, Member, Membership, SignedIn},
+    signed,
 };
 use crate::app::{
     cuts,
     limits::counts::{Action, Limited},
 };
-
-/// How much of what was to be signed is in an error, in bytes.
-const MAX_SHOWN: usize = 300;
 
 /// Why a client is not subscribed.
 struct Refused {
@@ -47,8 +45,11 @@ pub(super) async fn subscribe(connection: &Connection, client: &mut Client, aske
 
 /// Ends a subscription, if there is one.
 pub(super) fn unsubscribe(connection: &Connection, client: &mut Client, channel: &str) {
-    if client.subscriptions.remove(channel).is_some() {
+    if let Some(subscription) = client.subscriptions.remove(channel) {
         connection.leave(channel);
+        if let Some(member) = subscription.member {
+            member.leave();
+        }
     }
 }
 
@@ -73,26 +74,29 @@ async fn try_subscribe(
     if channel.needs_signature() {
         check_signature(&app, connection.id().as_str(), name, asked)?;
     }
+    let rooms = &client.place.pusher.rooms;
+    let mut member = None;
     match channel.kind() {
         ChannelKind::Public | ChannelKind::Private | ChannelKind::Encrypted => {}
         ChannelKind::Presence => {
-            return Err(Refused::unseen(
-                "presence channels are not supported".into(),
-            ));
+            let (data, user) = (asked.channel_data.as_deref(), client.user.as_deref());
+            let entering = Membership::enter((rooms, &client.hub), connection, name, data, user);
+            member = Some(entering.await?);
         }
-        ChannelKind::ToUser(_) => {
-            return Err(Refused::unseen("sign-in is not supported".into()));
+        ChannelKind::ToUser(user) => {
+            if client.user.as_deref().map(SignedIn::id) != Some(user) {
+                return Err(Refused::unauthorized(format!(
+                    "only a connection on which {user} has signed in subscribes to {name}"
+                )));
+            }
         }
     }
-    let joined = join(connection, client, name).await;
+    let joined = join(connection, client, name, member).await;
     joined.map_err(|error| {
         if let JoinError::TooMany(_) = error {
             cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
         }
-        Refused {
-            message: error.to_string(),
-            told: Some(("LimitReached", 403)),
-        }
+        Refused::limit(error.to_string())
     })
 }
 
@@ -101,6 +105,7 @@ async fn join(
     connection: &Connection,
     client: &mut Client,
     channel: &str,
+    member: Option<(Membership, Member)>,
 ) -> Result<(), JoinError> {
     let rules = client.hub.rules();
     let most = rules.and_then(|rules| rules.limits.groups);
@@ -111,14 +116,21 @@ async fn join(
     // answer, which has to wait until other nodes know of the join, are behind the answer.
     let closed = |_| JoinError::Closed;
     let mut answer = connection.stream_text().await.map_err(closed)?;
-    connection.join(channel)?;
+    let data = match &member {
+        Some((membership, member)) => membership.join(connection, member)?,
+        None => {
+            connection.join(channel)?;
+            EMPTY.to_owned()
+        }
+    };
     if !client.hub.cluster().synced().await {
         tracing::debug!(channel, "subscribed before every node knows of it");
     }
-    let text = outgoing::subscription_succeeded(channel, EMPTY);
+    let text = outgoing::subscription_succeeded(channel, &data);
     answer.write(text).await.map_err(closed)?;
     answer.finish().map_err(closed)?;
-    client.subscriptions.add(channel, None);
+    let membership = member.map(|(membership, _)| Box::new(membership));
+    client.subscriptions.add(channel, membership);
     Ok(())
 }
 
@@ -134,20 +146,8 @@ fn check_signature(
         signed.push(':');
         signed.push_str(data);
     }
-    let auth = asked.auth.as_deref().unwrap_or_default();
-    let is_valid = auth.split_once(':').is_some_and(|(key, signature)| {
-        let (key, own) = (key.as_bytes(), app.key.as_bytes());
-        constant_time::verify_slices_are_equal(key, own).is_ok()
-            && app.has_signed(signed.as_bytes(), signature)
-    });
-    if is_valid {
-        return Ok(());
-    }
-    let shown = &signed[..signed.floor_char_boundary(MAX_SHOWN)];
-    let message = format!(
-        "Invalid signature: expected KEY:SIGNATURE, with the key of this app and the HMAC SHA256 hex digest of {shown}"
-    );
-    Err(Refused::unauthorized(message))
+    let checked = signed::check(app, asked.auth.as_deref(), &signed);
+    checked.map_err(|error| Refused::unauthorized(error.to_string()))
 }
 
 impl Refused {
@@ -156,8 +156,27 @@ impl Refused {
         Self { message, told }
     }
 
+    fn limit(message: String) -> Self {
+        let told = Some(("LimitReached", 403));
+        Self { message, told }
+    }
+
     fn unseen(message: String) -> Self {
         let told = None;
         Self { message, told }
+    }
+}
+
+impl From<EnterError> for Refused {
+    fn from(error: EnterError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnterError::Full => Self::limit(message),
+            EnterError::Member(_) | EnterError::Nobody => Self::unauthorized(message),
+            EnterError::Unsupported | EnterError::Presence(_) => Self {
+                message,
+                told: Some(("Unavailable", 503)),
+            },
+        }
     }
 }

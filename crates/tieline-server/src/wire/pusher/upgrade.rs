@@ -22,6 +22,7 @@ use tracing::{
 use super::{
     app::App,
     client::{Client, Protocol},
+    farewell::farewell,
     handler::{PusherHandler, WIRE},
     outgoing,
     refused::Refused,
@@ -215,7 +216,7 @@ impl<H: Handler> RouteState<H> {
             .namespace(hub.name().as_str())
             .dialect(pusher.dialect.0)
             .first_message(outgoing::connected(id.as_str(), activity_timeout))
-            .final_message(outgoing::farewell)
+            .farewell(farewell)
             .if_refused(|refusal| Refused::by_node(refusal).farewell())
             .id(id)
             // Signatures say what a client may do, and no page has them on its own.

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tieline::{CloseReason, Frame};
+use tieline::{CloseReason, Closing, Farewell, Frame};
 
 use crate::app::{
     about::About,
@@ -119,8 +119,14 @@ pub(super) fn close_text(reason: &CloseReason) -> String {
     text.unwrap_or_else(|| reason.to_string())
 }
 
-/// Sent before the server's close frame, unless a backend closes: then [`farewell`] has been sent.
-pub(super) fn disconnected(reason: &CloseReason) -> Option<Frame> {
+/// What a client is sent last when the server closes: a message, and the close frame of the reason.
+pub(super) fn disconnected(closing: &Closing<'_>) -> Option<Farewell> {
+    let message = last_message(closing.reason())?;
+    Some(Farewell::new(closing.close_frame().clone()).message(message))
+}
+
+/// `None` if a backend closes: then [`farewell`] has been sent.
+fn last_message(reason: &CloseReason) -> Option<Frame> {
     if *reason == CloseReason::Drain {
         return Some(farewell(COME_BACK));
     }
@@ -245,7 +251,7 @@ mod tests {
                 r#"{"type":"message","from":"group","group":"g1","fromUserId":"alice","dataType":"text","data":"echo"}"#,
             ),
             (
-                disconnected(&CloseReason::Drain).unwrap(),
+                last_message(&CloseReason::Drain).unwrap(),
                 r#"{"type":"system","event":"disconnected","message":"the node is restarting; connect again now"}"#,
             ),
         ];

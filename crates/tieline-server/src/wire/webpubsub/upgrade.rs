@@ -239,7 +239,7 @@ impl<E: Events> RouteState<E> {
             accept
                 .dialect(dialect)
                 .first_message(outgoing::connected(&id, user.as_deref()))
-                .final_message(outgoing::disconnected)
+                .farewell(outgoing::disconnected)
         } else {
             accept.dialect(self.dialects.simple)
         };

@@ -7,7 +7,7 @@ use crate::kit::{Client, Server, ask_to_upgrade};
 
 /// Asks for a WebSocket, and is refused there: by a frame and by the code of the close.
 #[track_caller]
-fn refused(address: &str, path: &str, headers: &str) -> (u16, String) {
+pub(super) fn refused(address: &str, path: &str, headers: &str) -> (u16, String) {
     let (socket, head) = ask_to_upgrade(address, path, headers);
     assert!(head.starts_with("HTTP/1.1 101"), "{path}: {head}");
     let mut client = Client(socket);

@@ -3,6 +3,7 @@
 mod backends;
 mod channels;
 mod door;
+mod drain;
 mod events;
 mod frames;
 mod hostile;

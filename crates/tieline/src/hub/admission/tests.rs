@@ -12,8 +12,8 @@ use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame};
 
 use super::*;
 use crate::{
-    close::FinalMessage,
     config::Config,
+    farewell::{ChooseFarewell, Farewell},
     hub::{
         dialect::{Dialect, DialectId, Dialects},
         handlers::HandlerSlot,
@@ -34,8 +34,8 @@ fn claimant(hub: &Hub) -> Claimant {
     claimant_with(hub, None, false)
 }
 
-fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) -> Claimant {
-    register(hub, options(final_message, deflate))
+fn claimant_with(hub: &Hub, farewell: Option<ChooseFarewell>, deflate: bool) -> Claimant {
+    register(hub, options(farewell, deflate))
 }
 
 /// The same in the namespace `chat`.
@@ -45,10 +45,10 @@ fn claimant_in_chat(hub: &Hub) -> Claimant {
     hub.register_claimant(info, options(None, false)).unwrap()
 }
 
-fn options(final_message: Option<FinalMessage>, deflate: bool) -> ConnectionOptions {
+fn options(farewell: Option<ChooseFarewell>, deflate: bool) -> ConnectionOptions {
     ConnectionOptions {
         first_message: None,
-        final_message,
+        farewell,
         deflate,
         dialect: DialectId::PLAIN,
         data: None,
@@ -218,12 +218,12 @@ async fn a_close_that_waited_ends_the_order_and_calls_the_application_without_a_
     static WAS_FREE: AtomicBool = AtomicBool::new(false);
     let hub = HUB.get_or_init(hub);
     let outcomes = Outcomes::default();
-    let final_message: FinalMessage = |_| {
+    let farewell: ChooseFarewell = |closing| {
         let index = HUB.get().unwrap().inner.shards[0].index.try_lock();
         WAS_FREE.store(index.is_some(), Ordering::Relaxed);
-        Some(Frame::text("bye"))
+        Some(Farewell::new(closing.close_frame().clone()).message("bye"))
     };
-    let claimant = claimant_with(hub, Some(final_message), false);
+    let claimant = claimant_with(hub, Some(farewell), false);
     emit(hub, 1, &outcomes);
     let close = ClientOp::Close(CloseFrame::new(CloseCode::NORMAL, ""));
     hub.when_admitted("ann", close, |_| ());
@@ -290,7 +290,7 @@ async fn what_waits_is_rendered_for_the_connection_that_is_admitted() {
         hub,
         ConnectionOptions {
             first_message: None,
-            final_message: None,
+            farewell: None,
             deflate: false,
             dialect,
             data: None,

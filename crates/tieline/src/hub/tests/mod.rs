@@ -66,7 +66,7 @@ pub(crate) fn connect_as(
     };
     let options = ConnectionOptions {
         first_message: None,
-        final_message: None,
+        farewell: None,
         deflate: false,
         dialect: DialectId::PLAIN,
         data: None,

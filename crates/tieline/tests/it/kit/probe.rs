@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tieline::{
     Accept, ClientId, CloseCode, CloseFrame, CloseReason, Connection, ConnectionError, Farewell,
-    Frame, Handler, Hub, Message, Refusal, RequestError, StatusCode, UpgradeRequest,
+    Handler, Hub, Message, Refusal, RequestError, StatusCode, UpgradeRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -142,10 +142,11 @@ impl Probe {
             accept = accept.data(data);
         }
         if has_final {
-            accept = accept.final_message(|reason| {
-                let code = reason.code();
+            accept = accept.farewell(|closing| {
+                let close = closing.close_frame().clone();
+                let code = close.code.as_u16();
                 // Whoever closes with this one has said all.
-                (code != 4001).then(|| Frame::text(format!("final {code}")))
+                (code != 4001).then(|| Farewell::new(close).message(format!("final {code}")))
             });
         }
         accept

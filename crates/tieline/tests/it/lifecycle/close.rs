@@ -207,7 +207,7 @@ fn the_first_message_comes_before_everything_else() {
 }
 
 #[test]
-fn the_final_message_comes_before_our_close_frame_and_knows_the_reason() {
+fn the_last_message_comes_before_our_close_frame_and_knows_the_reason() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut closed = server.raw("id=a&final=1").await;

@@ -5,6 +5,7 @@ mod compression;
 mod corks;
 mod data;
 mod ends;
+mod farewells;
 mod floods;
 mod handler;
 mod load;

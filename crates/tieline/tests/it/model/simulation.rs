@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use tieline::{CloseCode, CloseFrame, CloseReason, Delivery, Reached, Receipt};
+use tieline::{
+    CloseCode, CloseFrame, CloseReason, Connection, Delivery, Reached, Receipt, UserError,
+};
 
 use super::clients::Reader;
 use crate::kit::{Server, What};
@@ -13,7 +15,7 @@ use crate::kit::{Server, What};
 struct Socket {
     client: usize,
     serial: usize,
-    user: usize,
+    user: Option<usize>,
     groups: BTreeSet<usize>,
     due: Vec<String>,
     reader: Reader,
@@ -30,8 +32,8 @@ enum End {
     Vanished,
 }
 
-/// Who arrives: client, user, groups.
-type Arrival = (usize, usize, BTreeSet<usize>);
+/// Who arrives: client, user if it says so, groups.
+type Arrival = (usize, Option<usize>, BTreeSet<usize>);
 
 pub(super) struct Simulation {
     server: Server,
@@ -85,7 +87,8 @@ impl Simulation {
 
     fn arrival(&self, client: usize, rng: &mut Rng) -> Arrival {
         let groups = (0..3).map(|_| rng.usize(..self.groups)).collect();
-        (client, rng.usize(..self.users), groups)
+        let user = (rng.u32(..3) > 0).then(|| rng.usize(..self.users));
+        (client, user, groups)
     }
 
     fn arrive(&mut self, (client, user, groups): Arrival, serial: usize, reader: Reader) {
@@ -176,7 +179,7 @@ impl Simulation {
         let user = rng.usize(..self.users);
         let text = self.text();
         let receipt = self.server.hub.emit_user(&format!("u{user}"), &text);
-        let reached = self.due(&text, |socket| socket.user == user);
+        let reached = self.due(&text, |socket| socket.user == Some(user));
         self.of_many.push((receipt, reached));
     }
 
@@ -236,6 +239,22 @@ impl Simulation {
         }
     }
 
+    /// A client says who it is, which counts if it has not said so before.
+    pub(super) fn set_user(&mut self, rng: &mut Rng) {
+        let (client, user) = (rng.usize(..self.open.len()), rng.usize(..self.users));
+        if let Some(socket) = self.open[client] {
+            let named = *self.sockets[socket].user.get_or_insert(user);
+            let expected = if named == user {
+                Ok(())
+            } else {
+                Err(UserError::Taken)
+            };
+            let connection = self.server.connection(&name(client));
+            assert_eq!(connection.set_user(&format!("u{user}")), expected);
+            assert_eq!(connection.user(), Some(&*format!("u{named}")));
+        }
+    }
+
     /// A text that no other message has.
     fn text(&mut self) -> String {
         self.sent += 1;
@@ -265,16 +284,18 @@ impl Simulation {
         for (receipt, expected) in self.of_one.drain(..) {
             assert_eq!(receipt.await, expected);
         }
-        let sockets = self
-            .open
-            .iter()
-            .flatten()
-            .map(|socket| &self.sockets[*socket]);
-        let in_first = sockets.filter(|socket| socket.groups.contains(&0));
-        let expected: BTreeSet<_> = in_first.map(|socket| name(socket.client)).collect();
-        let members = self.server.hub.members("g0").into_iter();
-        let found: BTreeSet<_> = members.map(|member| member.id().to_string()).collect();
-        assert_eq!(found, expected);
+        let expected = self.names(|socket| socket.groups.contains(&0));
+        assert_eq!(ids(&self.server.hub.members("g0")), expected);
+        let expected = self.names(|socket| socket.user == Some(0));
+        assert_eq!(ids(&self.server.hub.user("u0")), expected);
+    }
+
+    /// The clients with an open socket that matches.
+    fn names(&self, matches: impl Fn(&Socket) -> bool) -> BTreeSet<String> {
+        let open = self.open.iter().flatten();
+        let sockets = open.map(|socket| &self.sockets[*socket]);
+        let matching = sockets.filter(|socket| matches(socket));
+        matching.map(|socket| name(socket.client)).collect()
     }
 
     /// Closes the hub, and compares what every socket received with what it should have.
@@ -319,11 +340,13 @@ fn assert_ended(end: End, reasons: &[CloseReason]) {
 
 fn query((client, user, groups): &Arrival) -> String {
     let groups: Vec<_> = groups.iter().map(|group| format!("g{group}")).collect();
-    format!(
-        "id={}&user=u{user}&groups={}",
-        name(*client),
-        groups.join(",")
-    )
+    let user = user.map_or_else(String::new, |user| format!("&user=u{user}"));
+    format!("id={}{user}&groups={}", name(*client), groups.join(","))
+}
+
+fn ids(connections: &[Connection]) -> BTreeSet<String> {
+    let ids = connections.iter().map(|it| it.id().to_string());
+    ids.collect()
 }
 
 fn name(client: usize) -> String {

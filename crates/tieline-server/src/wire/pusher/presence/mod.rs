@@ -1,0 +1,21 @@
+//! Who is there: the members of presence channels, who is signed in, and who watches whom.
+//!
+//! Owns what clients are told of it. Must not know how a roster is kept, which is the library's part. Invariants: what
+//! a client is told of a presence channel is its members and then each that comes and goes, once and never itself; a
+//! connection is a member for exactly as long as it is subscribed.
+
+mod member;
+mod membership;
+mod room;
+mod rooms;
+mod sign_in;
+mod watched;
+mod watchlist;
+
+pub(super) use self::{
+    member::Member,
+    membership::{EnterError, Membership},
+    rooms::Rooms,
+    sign_in::{SignedIn, sign_in},
+    watched::WatchedUsers,
+};

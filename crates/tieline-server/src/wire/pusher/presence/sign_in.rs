@@ -1,0 +1,162 @@
+//! Sign-in: a connection says which user it is.
+//!
+//! Owns the check of what the application has signed, and what the client is told. Must not know the syntax of frames.
+//! Invariant: a connection is one user at most, and that user is online for exactly as long.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tieline::{Connection, Exit, Presence, UserError};
+
+use super::{
+    member::{InvalidMember, Member},
+    watchlist::{self, MAX_WATCHED},
+};
+use crate::wire::pusher::{
+    app::App,
+    client::Client,
+    incoming::SignIn,
+    outgoing,
+    signed::{self, InvalidSignature},
+};
+
+/// The code of errors about a signature.
+const UNAUTHORIZED: u16 = 4009;
+
+/// The code of errors about a watchlist.
+const WATCHLIST: u16 = 4302;
+
+/// A user who has signed in on a connection.
+pub(in crate::wire::pusher) struct SignedIn {
+    member: Member,
+    /// `None` if nobody can know who is online.
+    _online: Option<Online>,
+}
+
+/// A connection of a user, who is online until the last of them is dropped.
+struct Online {
+    presence: Presence,
+    user: Arc<str>,
+    /// Whether it has begun.
+    is_in: bool,
+}
+
+/// Why a client is not signed in.
+#[derive(Debug, thiserror::Error)]
+enum SignInError {
+    #[error("the app does not exist any more")]
+    NoApp,
+    #[error(transparent)]
+    Signature(#[from] InvalidSignature),
+    #[error(transparent)]
+    Member(#[from] InvalidMember),
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
+/// What an application signs for a user.
+#[derive(Deserialize)]
+struct UserData<'a> {
+    id: String,
+    #[serde(borrow, default)]
+    user_info: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    watchlist: Option<&'a RawValue>,
+}
+
+/// Signs a client in, or tells it why not.
+pub(in crate::wire::pusher) async fn sign_in(
+    connection: &Connection,
+    client: &mut Client,
+    asked: &SignIn<'_>,
+) {
+    if let Err(error) = try_sign_in(connection, client, asked).await {
+        let code = matches!(error, SignInError::Signature(_)).then_some(UNAUTHORIZED);
+        connection.emit(outgoing::error(code, &error.to_string()));
+    }
+}
+
+async fn try_sign_in(
+    connection: &Connection,
+    client: &mut Client,
+    asked: &SignIn<'_>,
+) -> Result<(), SignInError> {
+    let app = client.place.app().ok_or(SignInError::NoApp)?;
+    check(&app, connection, asked)?;
+    let data = UserData::parse(&asked.user_data).ok_or(InvalidMember::UserData)?;
+    let member = Member::new(&data.id, data.user_info)?;
+    connection.set_user(&member.id)?;
+    // A backend that learns of the sign-in may close the user's connections from any node.
+    if !client.hub.cluster().synced().await {
+        tracing::debug!("signed in before every node knows of it");
+    }
+    // To sign in again changes nothing.
+    let is_new = client.user.is_none();
+    if is_new {
+        let _online = Online::begin(client.hub.presence(), &member.id).await;
+        client.user = Some(Box::new(SignedIn { member, _online }));
+    }
+    connection.emit(outgoing::signed_in(&asked.user_data));
+    let watched = watchlist::ids(data.watchlist);
+    if watched.len() > MAX_WATCHED {
+        let message = format!("a watchlist has at most {MAX_WATCHED} users; the first ones count");
+        connection.emit(outgoing::error(Some(WATCHLIST), &message));
+    }
+    if is_new {
+        let users = watched.iter().take(MAX_WATCHED);
+        watchlist::start(connection, client, users);
+    }
+    Ok(())
+}
+
+/// The application signs `socket_id::user::user_data`.
+fn check(app: &App, connection: &Connection, asked: &SignIn<'_>) -> Result<(), InvalidSignature> {
+    let signed = format!("{}::user::{}", connection.id().as_str(), asked.user_data);
+    signed::check(app, asked.auth.as_deref(), &signed)
+}
+
+impl<'a> UserData<'a> {
+    /// Reads an object; a list of its fields in order is none.
+    fn parse(data: &'a str) -> Option<Self> {
+        let is_object = data.trim_ascii_start().starts_with('{');
+        is_object.then(|| serde_json::from_str(data).ok())?
+    }
+}
+
+impl SignedIn {
+    /// Who it is on presence channels, unless the application has signed another member.
+    pub(super) fn member(&self) -> &Member {
+        &self.member
+    }
+
+    pub(in crate::wire::pusher) fn id(&self) -> &str {
+        &self.member.id
+    }
+}
+
+impl Online {
+    async fn begin(presence: Option<&Presence>, user: &Arc<str>) -> Option<Self> {
+        let presence = presence?;
+        let entering = presence.sign_in(user);
+        // From here on, so that it signs out even if this is dropped while the registry is asked.
+        let mut online = Self {
+            presence: presence.clone(),
+            user: Arc::clone(user),
+            is_in: true,
+        };
+        if let Err(error) = entering.await {
+            tracing::debug!(%error, "nobody is told that a user is online");
+            online.is_in = false;
+        }
+        Some(online)
+    }
+}
+
+impl Drop for Online {
+    fn drop(&mut self) {
+        if self.is_in {
+            self.presence.sign_out(&self.user, Exit::Disconnected);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Watchlists: a client is told which of the users that it names are online, and when that changes.
+//!
+//! Owns what is told, and when. Invariant: each user is told of first with what is known, and then only when that has
+//! changed.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::select_all;
+use serde_json::value::RawValue;
+use tieline::Connection;
+use tokio::time::{Instant, timeout_at};
+
+use super::watched::WatchedUser;
+use crate::wire::pusher::{client::Client, outgoing};
+
+/// Users of a watchlist, at most.
+pub(super) const MAX_WATCHED: usize = 100;
+
+/// How long a client waits for what is not known yet, to be told of all users at once.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The users of a list, which may be missing; one more than are watched at most.
+pub(super) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
+    let list =
+        list.and_then(|list| serde_json::from_str::<Vec<serde_json::Value>>(list.get()).ok());
+    let list = list.unwrap_or_default();
+    let mut ids: Vec<Arc<str>> = Vec::new();
+    for id in list.iter().filter_map(serde_json::Value::as_str) {
+        if ids.len() > MAX_WATCHED {
+            break;
+        }
+        if !ids.iter().any(|known| **known == *id) {
+            ids.push(id.into());
+        }
+    }
+    ids
+}
+
+/// Tells a client of these users from now on.
+pub(super) fn start<'a>(
+    connection: &Connection,
+    client: &Client,
+    users: impl Iterator<Item = &'a Arc<str>>,
+) {
+    let watched = &client.place.pusher.watched;
+    let of = |user: &Arc<str>| {
+        let watched = watched.watch(&client.hub, user)?;
+        Some(Watched {
+            id: Arc::clone(user),
+            user: watched,
+            told: None,
+        })
+    };
+    let users: Vec<_> = users.filter_map(of).collect();
+    if users.is_empty() {
+        return;
+    }
+    // It ends with the connection.
+    let teller = connection.clone();
+    connection.spawn(tell(teller, users));
+}
+
+/// A user of a client's watchlist.
+struct Watched {
+    id: Arc<str>,
+    user: Arc<WatchedUser>,
+    /// What the client knows.
+    told: Option<bool>,
+}
+
+async fn tell(connection: Connection, mut users: Vec<Watched>) {
+    let deadline = Instant::now() + PATIENCE;
+    for user in &users {
+        let mut is_online = user.user.is_online.clone();
+        let known = is_online.wait_for(Option::is_some);
+        // Whoever is not known by then is told of later.
+        let _ = timeout_at(deadline, known).await;
+    }
+    loop {
+        let mut receivers: Vec<_> = users.iter().map(|one| one.user.is_online.clone()).collect();
+        let (mut online, mut offline) = (Vec::new(), Vec::new());
+        for (user, receiver) in users.iter_mut().zip(&mut receivers) {
+            let now = *receiver.borrow_and_update();
+            if now.is_some() && now != user.told {
+                user.told = now;
+                let list = if now == Some(true) {
+                    &mut online
+                } else {
+                    &mut offline
+                };
+                list.push(&*user.id);
+            }
+        }
+        if !(online.is_empty() && offline.is_empty()) {
+            connection.emit(outgoing::watchlist_events(&online, &offline));
+        }
+        let changes = receivers.iter_mut().map(|one| Box::pin(one.changed()));
+        // An error means that nobody follows the user any more.
+        if select_all(changes).await.0.is_err() {
+            return;
+        }
+    }
+}
