@@ -39,16 +39,16 @@ enum Operation {
     Reap,
     /// The layout that other programs share.
     Shared,
-    /// Who is in which group.
-    Roster,
     /// Short-lived values.
     Value,
+    /// Who is in which group.
+    Roster,
 }
 
 /// The words of the operations, in their order.
 const OPERATIONS: [&str; 11] = [
-    "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared", "roster",
-    "value",
+    "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared", "value",
+    "roster",
 ];
 
 impl MeasuredRegistry {
@@ -143,12 +143,12 @@ impl Registry for MeasuredRegistry {
         self.measure(Operation::Reap, self.inner.reap(expired, limit))
     }
 
-    fn rosters(&self) -> Option<&dyn Rosters> {
-        self.inner.rosters().map(|_| self as &dyn Rosters)
-    }
-
     fn values(&self) -> Option<&dyn Values> {
         self.inner.values().map(|_| self as &dyn Values)
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        self.inner.rosters().map(|_| self as &dyn Rosters)
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

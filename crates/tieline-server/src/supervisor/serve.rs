@@ -62,10 +62,10 @@ pub(crate) struct ServeSettings {
     pub(crate) aws: LiveKeyPair,
     /// The apps of Pusher Channels.
     pub(crate) apps: LiveApps,
-    /// Where their events go.
-    pub(crate) webhooks: LiveWebhooks,
     /// Who is a member of a group, and for how long.
     pub(crate) members: PresenceConfig,
+    /// Where their events go.
+    pub(crate) webhooks: LiveWebhooks,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -117,8 +117,8 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let dialect = wire::dialects().1.pusher;
     let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
-    let pusher = (settings.apps.clone(), webhooks.clone());
-    let pusher = Pusher::new(pusher, hubs.clone(), dialect, tls.is_some());
+    let apps = (settings.apps.clone(), webhooks.clone());
+    let pusher = Pusher::new(apps, hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),

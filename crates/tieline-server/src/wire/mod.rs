@@ -8,6 +8,7 @@ use tieline::Dialects;
 
 pub(crate) mod aws;
 mod body;
+mod outcome;
 pub(crate) mod pusher;
 pub(crate) mod webpubsub;
 

@@ -20,6 +20,7 @@ mod limits;
 mod logs;
 mod proxies;
 mod pusher;
+mod pusher_http;
 mod pusher_webhooks;
 mod reliable;
 mod rest;

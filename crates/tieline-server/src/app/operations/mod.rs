@@ -5,6 +5,7 @@
 //! request has a deadline; a node that cannot read a request says so, and is missed rather than guessed at.
 
 pub(crate) mod client;
+mod listing;
 pub(crate) mod node;
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
 use tracing::Instrument;
 
-use super::{GroupChanged, decode, decode_request, encode, encode_request};
+use super::{GroupChanged, decode, decode_request, encode, encode_request, listing::GroupPage};
 use crate::app::{client_data::ClientKind, close, events::GroupChange, filter, hubs::HubHandle};
 
 /// Closes, joins and leaves between two chances for other tasks.
@@ -46,6 +46,11 @@ pub(crate) enum NodeOperation {
         after: String,
         limit: usize,
     },
+    /// A page of the groups that begin with `prefix`, in order, after the name `after`.
+    Groups {
+        prefix: String,
+        after: String,
+    },
 }
 
 /// The connections that an operation is about.
@@ -65,6 +70,8 @@ struct NodePart {
     refused: u64,
     members: Vec<Member>,
     more: bool,
+    #[serde(default)]
+    groups: GroupPage,
 }
 
 /// A member of a group.
@@ -86,6 +93,8 @@ pub(crate) struct Parts {
     /// In order, a page of them.
     pub(crate) members: Vec<Member>,
     pub(crate) more: bool,
+    /// A page of the groups.
+    pub(crate) groups: GroupPage,
     /// Nodes that did not answer, by address.
     pub(crate) missed: Vec<(Arc<str>, AskError)>,
 }
@@ -97,14 +106,17 @@ pub(crate) async fn ask_all(hub: &HubHandle, operation: &NodeOperation) -> Parts
         namespace,
         operation,
     }));
-    let mut parts = Parts::default();
+    let (mut parts, mut groups) = (Parts::default(), Vec::new());
     for reply in replies.await {
         let part = reply.reply.and_then(|reply| {
             let part = decode::<NodePart>(&reply);
             part.ok_or(AskError::Unsupported)
         });
         match part {
-            Ok(part) => parts.add(part),
+            Ok(mut part) => {
+                groups.push(std::mem::take(&mut part.groups));
+                parts.add(part);
+            }
             Err(error) => parts.missed.push((reply.node.unwrap_or_default(), error)),
         }
     }
@@ -113,6 +125,7 @@ pub(crate) async fn ask_all(hub: &HubHandle, operation: &NodeOperation) -> Parts
         parts.more |= parts.members.len() > *limit;
         parts.members.truncate(*limit);
     }
+    parts.groups = GroupPage::merge(groups);
     parts
 }
 
@@ -191,6 +204,10 @@ async fn carry_out(
             after,
             limit,
         } => members(cluster, &group, &after, limit),
+        NodeOperation::Groups { prefix, after } => NodePart {
+            groups: GroupPage::of(cluster.hub(), &prefix, &after),
+            ..NodePart::default()
+        },
     };
     Ok(encode(&part))
 }

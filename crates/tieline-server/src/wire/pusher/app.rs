@@ -12,6 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
+use tieline::registry::{MAX_TTL, MIN_TTL};
 
 use crate::{
     app::hubs::{Hub, Hubs},
@@ -84,8 +85,8 @@ impl App {
             let why = "must be above zero; client_events = false refuses them all";
             return Err(("max_client_event_rate", why.into()));
         }
-        if table.cache_expiry < Duration::from_secs(1) {
-            return Err(("cache_expiry", "must be at least 1s".into()));
+        if !(MIN_TTL..=MAX_TTL).contains(&table.cache_expiry) {
+            return Err(("cache_expiry", "must be 1s to 24h".into()));
         }
         Ok(Self {
             id,

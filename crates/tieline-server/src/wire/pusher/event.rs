@@ -24,10 +24,10 @@ pub(super) const OF_CLIENT: &str = "client-";
 
 /// An event that a backend publishes.
 pub(super) fn of_backend(name: &str, data: &str) -> Note {
-    // JSON with blanks around it would come out without.
-    let is_trimmed = data.trim().len() == data.len();
+    // JSON with blanks around it would come out without, and that of a name of clients' as JSON instead of text.
+    let is_json = data.trim().len() == data.len() && !name.starts_with(OF_CLIENT);
     let bytes = || Bytes::copy_from_slice(data.as_bytes());
-    let json = is_trimmed.then(|| Payload::note(DataType::Json, bytes()).ok());
+    let json = is_json.then(|| Payload::note(DataType::Json, bytes()).ok());
     let note = json.flatten().unwrap_or_else(|| Note::text(data));
     note.with_about(about(name, ""))
 }
@@ -119,6 +119,8 @@ mod tests {
             assert_eq!((&*name, sender), ("greeting", None));
             assert_eq!(event, EventData::Text(data.into()), "{data}");
         }
+        let (_, event, _) = read(&of_backend("client-x", "{}"));
+        assert_eq!(event, EventData::Text("{}".into()));
         let is_json = |data| DataType::of_note(&of_backend("x", data)) == Some(DataType::Json);
         assert!(is_json("{\"a\": [1]}") && is_json("1"));
         assert!(!is_json("hello") && !is_json(" {}") && !is_json("null"));

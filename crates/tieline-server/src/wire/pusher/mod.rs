@@ -6,12 +6,14 @@
 //! no text; a client gets `data` as a string, in all frames but those about errors, and never null.
 
 pub(crate) mod app;
+mod cache;
 mod channel;
 mod client;
 pub(crate) mod dialect;
 mod event;
 mod farewell;
 mod handler;
+mod http;
 mod incoming;
 mod outgoing;
 mod presence;
@@ -31,5 +33,7 @@ use self::service::Pusher;
 
 /// The routes of the wire at a node.
 pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher) -> Router {
-    upgrade::routes(node.clone(), Arc::new(pusher))
+    let pusher = Arc::new(pusher);
+    let http = http::routes(Arc::clone(&pusher));
+    upgrade::routes(node.clone(), pusher).merge(http)
 }

@@ -65,3 +65,12 @@ fn junk_is_an_error_without_a_code_and_the_connection_lives() {
     assert_eq!(client.error().0, Value::Null);
     client.lives();
 }
+
+#[test]
+fn a_client_that_is_gone_without_a_word_is_noticed_by_pings_of_websocket() {
+    let flags = ["--ping-interval", "1", "--ping-timeout", "1"];
+    let nodes = Nodes::with("", "", &flags);
+    let mut client = nodes.client();
+    // It answers no ping. The code is for one that is there all the same.
+    assert_eq!(client.client.close_code(), 4201);
+}

@@ -7,6 +7,8 @@ mod drain;
 mod events;
 mod frames;
 mod hostile;
+mod presence;
+mod sign_in;
 
 use std::{fmt::Write as _, fs::Permissions, os::unix::fs::PermissionsExt};
 

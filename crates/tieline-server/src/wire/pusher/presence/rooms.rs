@@ -73,10 +73,6 @@ impl OpenRoom {
         &self.presence
     }
 
-    pub(super) fn channel(&self) -> &str {
-        &self.channel
-    }
-
     /// Waits until the members are known, but not for long.
     pub(super) async fn read(&self) {
         let mut is_read = self.is_read.subscribe();

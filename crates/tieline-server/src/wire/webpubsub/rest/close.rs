@@ -4,7 +4,7 @@ use axum::{body::Body, http::StatusCode, response::Response};
 
 use super::{
     error::Error,
-    outcome::{self, MissedLog, empty},
+    outcome::{self, empty},
     path::Target,
     query::Query,
 };
@@ -13,6 +13,7 @@ use crate::app::operations::{
     client::{self, ClientRequest},
     node::{self, NodeOperation, Whom},
 };
+use crate::wire::outcome::MissedLog;
 
 /// Closes one connection, or those of many. It is done whether or not there are any.
 pub(super) async fn close(

@@ -3,11 +3,8 @@
 use axum::{http::StatusCode, response::Response};
 use tieline::{Cluster, Counted, OnlineStatus};
 
-use super::{
-    error::Error,
-    outcome::{MissedLog, empty},
-    path::Target,
-};
+use super::{error::Error, outcome::empty, path::Target};
+use crate::wire::outcome::MissedLog;
 
 /// A user exists while it has a connection, and a group while it has a member.
 pub(super) async fn exists(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     body,
     error::Error,
-    outcome::{self, MissedLog, done_by_all, empty},
+    outcome::{self, done_by_all, empty},
     path, query,
 };
 use crate::app::hubs::HubHandle;
@@ -21,6 +21,7 @@ use crate::app::operations::{
     client::{self, ClientReply, ClientRequest},
     node::{self, NodeOperation, Parts, Whom},
 };
+use crate::wire::outcome::MissedLog;
 
 /// Most groups of one request.
 const MAX_GROUPS: usize = 1000;

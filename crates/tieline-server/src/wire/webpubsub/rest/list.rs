@@ -12,14 +12,13 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::{
-    error::Error,
-    outcome::{self, MissedLog},
-    query::Query,
-};
-use crate::app::{
-    hubs::HubHandle,
-    operations::node::{self, Member, NodeOperation},
+use super::{error::Error, outcome, query::Query};
+use crate::{
+    app::{
+        hubs::HubHandle,
+        operations::node::{self, Member, NodeOperation},
+    },
+    wire::outcome::MissedLog,
 };
 
 const MAX_PAGE: usize = 200;

@@ -31,7 +31,7 @@ use tracing::{Instrument, Span};
 
 use self::{
     error::Error,
-    outcome::{MissedLog, empty},
+    outcome::empty,
     path::{Call, Operation},
     query::Query,
     repeat::Repeats,
@@ -41,6 +41,7 @@ use crate::{
     config::hub_name::HubName,
     metrics::METRICS,
     traces::spans,
+    wire::outcome::MissedLog,
 };
 
 /// What requests share.

@@ -9,16 +9,10 @@ use axum::{
 };
 use tieline::{Cluster, Note, Receipt, Summary};
 
-use super::{
-    body,
-    error::Error,
-    outcome::{self, MissedLog},
-    path::Target,
-    query::Query,
-};
+use super::{body, error::Error, outcome, path::Target, query::Query};
 use crate::{
     app::{about, emit},
-    wire::webpubsub::metadata,
+    wire::{outcome::MissedLog, webpubsub::metadata},
 };
 
 /// Sends the body of a request.
