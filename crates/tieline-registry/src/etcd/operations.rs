@@ -17,6 +17,7 @@ use crate::{
     error::RegistryError,
     id::ClientId,
     reply::RegistryFuture,
+    rosters::Rosters,
     types::{
         Claim, ClaimOutcomes, Cursor, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
         NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// The error of an operation whose call failed.
-fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
+pub(super) fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
     move |error| error.into_registry_error(operation)
 }
 
@@ -39,6 +40,10 @@ impl EtcdRegistry {
 impl Registry for EtcdRegistry {
     fn cluster(&self) -> &str {
         self.layout.prefix()
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
     }
 
     fn overlap<'a>(&'a self, _: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
@@ -131,7 +136,7 @@ impl Registry for EtcdRegistry {
             let put = PutRequest {
                 key: self.shared_key(OPERATION, id)?,
                 value: address.to_owned().into(),
-                lease: 0,
+                ..PutRequest::default()
             };
             let put = self.client.call(RetrySafety::SendOnce, put).await;
             put.map(drop).map_err(during(OPERATION))
