@@ -7,10 +7,13 @@
 //! A watch does not say that nothing has happened. So each read first asks where the journal ends: the revision of a
 //! key that each put writes. Then it waits for the watch to bring that revision. What leases remove comes when it comes.
 //!
+//! A watch is not interrupted while the store is replaced by a backup, since its servers restart. So what was seen is
+//! compared with the store whenever a watch begins: the last put has left a number that no other put has.
+//!
 //! Invariants: transitions are those of whole responses of the watch, in order, each once; a journal that is another
-//! one, or whose store has fallen back behind what was seen, is forgotten.
+//! one, or whose store has lost what was seen, is forgotten.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, str, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
@@ -22,7 +25,7 @@ use super::{
     place::Place,
     registry::EtcdRegistry,
     roster_layout::RosterLayout,
-    rpc::{Event, RangeRequest},
+    rpc::{Event, KeyValue, RangeRequest},
     watch::Watch,
 };
 use crate::roster::{JournalEntry, JournalReply, MAX_READ, Position};
@@ -42,10 +45,20 @@ const IDLE: Duration = Duration::from_mins(1);
 /// Where the journal ends.
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// The name of the journal, and the revision of the last put; `None` if there is no journal.
-    pub(super) journal: Option<(String, i64)>,
+    /// `None` if there is no journal.
+    pub(super) last: Option<LastPut>,
     /// The revision at which this was read.
     pub(super) read_at: i64,
+}
+
+/// What the last put has left in the key of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastPut {
+    /// The name of the journal.
+    pub(super) name: String,
+    /// Which put it was.
+    number: String,
+    revision: i64,
 }
 
 pub(super) struct Journal {
@@ -58,6 +71,8 @@ pub(super) struct Journal {
     seen: i64,
     /// Transitions of that revision.
     index: u64,
+    /// The last put up to there; `None` before any was seen.
+    last: Option<LastPut>,
     mirror: Mirror,
     transitions: VecDeque<(Place, Transition)>,
     /// The key to go on from, while the rosters are loaded.
@@ -70,11 +85,27 @@ pub(super) struct Journal {
 
 impl Tail {
     pub(super) fn position(&self) -> Position {
-        match &self.journal {
-            Some((name, revision)) => Place::end_of(*revision).position(name),
+        match &self.last {
+            Some(put) => Place::end_of(put.revision).position(&put.name),
             // No read goes on from here.
             None => Position::new(""),
         }
+    }
+}
+
+impl LastPut {
+    /// The value of a put to the journal of this name.
+    pub(super) fn value(name: &str) -> String {
+        format!("{name} {:016x}", fastrand::u64(..))
+    }
+
+    pub(super) fn parse(kv: &KeyValue) -> Option<Self> {
+        let (name, number) = str::from_utf8(&kv.value).ok()?.split_once(' ')?;
+        Some(Self {
+            name: name.to_owned(),
+            number: number.to_owned(),
+            revision: kv.mod_revision,
+        })
     }
 }
 
@@ -85,16 +116,16 @@ impl EtcdRegistry {
         };
         let mut slot = self.journal.lock().await;
         let tail = self.tail().await?;
-        let is_other = |own: &str, seen| {
-            let journal = tail.journal.as_ref();
-            journal.is_none_or(|(name, _)| name != own) || seen > tail.read_at
+        let is_lost = |own: &str, seen| {
+            let last = tail.last.as_ref();
+            last.is_none_or(|put| put.name != own) || seen > tail.read_at
         };
-        slot.take_if(|journal| is_other(&journal.name, journal.seen) || at < journal.start);
-        let (false, Some((_, end))) = (is_other(name, at.revision), &tail.journal) else {
+        slot.take_if(|journal| is_lost(&journal.name, journal.seen) || at < journal.start);
+        let (false, Some(last)) = (is_lost(name, at.revision), &tail.last) else {
             return Ok(JournalReply::Broken);
         };
         let journal = slot.get_or_insert_with(|| Journal::begin(&self.rosters, name, at));
-        let caught_up = journal.catch_up(&self.client, &self.rosters, *end);
+        let caught_up = journal.catch_up(&self.client, &self.rosters, last.revision);
         match timeout(self.client.timeout(), caught_up).await {
             Ok(Ok(())) => Ok(journal.read(at)),
             Ok(Err(CallError::RevisionGone)) => {
@@ -107,13 +138,8 @@ impl EtcdRegistry {
     }
 
     /// Where the journal ends.
-    async fn tail(&self) -> Result<Tail, CallError> {
-        let range = RangeRequest {
-            key: self.rosters.journal_key(),
-            ..RangeRequest::default()
-        };
-        let response = self.client.call(RetrySafety::Idempotent, range).await?;
-        Ok(response.tail())
+    pub(super) async fn tail(&self) -> Result<Tail, CallError> {
+        tail_at(&self.client, &self.rosters, 0).await
     }
 
     /// Forgets the journal if nobody reads it.
@@ -122,6 +148,21 @@ impl EtcdRegistry {
             slot.take_if(|journal| journal.last_read.elapsed() > IDLE);
         }
     }
+}
+
+/// Where the journal ended at a revision; 0 is now.
+async fn tail_at(
+    client: &EtcdClient,
+    layout: &RosterLayout,
+    revision: i64,
+) -> Result<Tail, CallError> {
+    let range = RangeRequest {
+        key: layout.journal_key(),
+        revision,
+        ..RangeRequest::default()
+    };
+    let response = client.call(RetrySafety::Idempotent, range).await?;
+    Ok(response.tail())
 }
 
 impl Journal {
@@ -134,6 +175,7 @@ impl Journal {
             first: start,
             seen,
             index: 0,
+            last: None,
             mirror: Mirror::default(),
             transitions: VecDeque::new(),
             loading: Some(layout.entries().0),
@@ -153,22 +195,12 @@ impl Journal {
         self.last_read = Instant::now();
         self.load(client, layout).await?;
         let is_stalled = self.waiting.is_some_and(|since| since.elapsed() > STALLED);
-        self.watch.take_if(|watch| is_stalled || !watch.is_at(client));
+        self.watch
+            .take_if(|watch| is_stalled || !watch.is_at(client));
         let mut has_failed = false;
         loop {
-            let is_behind = self.seen < end;
-            self.waiting = is_behind.then(|| self.waiting.unwrap_or_else(Instant::now));
-            let next = self.next(client, layout);
-            let next = if is_behind {
-                next.await
-            } else {
-                match timeout(Duration::ZERO, next).await {
-                    Ok(next) => next,
-                    Err(_) => return Ok(()),
-                }
-            };
-            match next {
-                Ok(events) => self.take(layout, &events),
+            match self.advance(client, layout, end).await {
+                Ok(()) => return Ok(()),
                 Err(CallError::RevisionGone) => return Err(CallError::RevisionGone),
                 Err(error) => {
                     self.watch = None;
@@ -179,6 +211,45 @@ impl Journal {
                 }
             }
         }
+    }
+
+    /// Takes what the watch brings, up to a revision, and what it has brought besides.
+    async fn advance(
+        &mut self,
+        client: &EtcdClient,
+        layout: &RosterLayout,
+        end: i64,
+    ) -> Result<(), CallError> {
+        self.open(client, layout).await?;
+        while let Some(watch) = &mut self.watch {
+            let is_behind = self.seen < end;
+            self.waiting = is_behind.then(|| self.waiting.unwrap_or_else(Instant::now));
+            let events = if is_behind {
+                watch.next().await?
+            } else {
+                match timeout(Duration::ZERO, watch.next()).await {
+                    Ok(events) => events?,
+                    Err(_) => break,
+                }
+            };
+            self.take(layout, &events);
+        }
+        Ok(())
+    }
+
+    /// Begins to watch, unless it does, if the store has what was seen.
+    async fn open(&mut self, client: &EtcdClient, layout: &RosterLayout) -> Result<(), CallError> {
+        if self.watch.is_some() {
+            return Ok(());
+        }
+        let last = tail_at(client, layout, self.seen).await?.last;
+        if self.last.is_some() && self.last != last {
+            return Err(CallError::RevisionGone);
+        }
+        self.last = last;
+        let watch = client.watch(layout.watched(), self.seen + 1).await?;
+        self.watch = Some(watch);
+        Ok(())
     }
 
     /// Loads all rosters, as they were where the journal is read from.
@@ -198,33 +269,20 @@ impl Journal {
         Ok(())
     }
 
-    async fn next(
-        &mut self,
-        client: &EtcdClient,
-        layout: &RosterLayout,
-    ) -> Result<Vec<Event>, CallError> {
-        if self.watch.is_none() {
-            let watch = client.watch(layout.watched(), self.seen + 1).await?;
-            self.watch = Some(watch);
-        }
-        match &mut self.watch {
-            Some(watch) => watch.next().await,
-            None => Ok(Vec::new()),
-        }
-    }
-
     fn take(&mut self, layout: &RosterLayout, events: &[Event]) {
         // Some versions of etcd repeat events.
         let before = self.seen;
         for event in events {
-            let revision = event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
-            if revision <= before {
+            let Some(kv) = event.kv.as_ref().filter(|kv| kv.mod_revision > before) else {
                 continue;
-            }
+            };
+            let revision = kv.mod_revision;
             if revision != self.seen {
                 (self.seen, self.index) = (revision, 0);
             }
-            if let Some(transition) = self.mirror.apply(layout, event) {
+            if kv.key == layout.journal_key() {
+                self.last = LastPut::parse(kv);
+            } else if let Some(transition) = self.mirror.apply(layout, event) {
                 self.index += 1;
                 let place = Place::behind(revision, self.index);
                 self.transitions.push_back((place, transition));

@@ -102,7 +102,11 @@ mod tests {
         let mut mirror = Mirror::default();
         let apply = |(revision, (term, says)): (i64, &(i64, Option<(bool, &str)>))| {
             let value = says.map(|(is_fresh, info)| Statement::value(is_fresh, info));
-            let kind = if says.is_some() { EventType::Put } else { EventType::Delete };
+            let kind = if says.is_some() {
+                EventType::Put
+            } else {
+                EventType::Delete
+            };
             let kv = KeyValue {
                 key: layout.entry_key(&lobby, "ada", *term),
                 mod_revision: revision,
@@ -136,7 +140,13 @@ mod tests {
         ];
         assert_eq!(
             told(&events),
-            ["Joined 1 1", "Changed 2 1", "Changed 1 1", "Changed old 1", "Left  0"]
+            [
+                "Joined 1 1",
+                "Changed 2 1",
+                "Changed 1 1",
+                "Changed old 1",
+                "Left  0"
+            ]
         );
     }
 }

@@ -136,7 +136,7 @@ impl Registry for EtcdRegistry {
             let put = PutRequest {
                 key: self.shared_key(OPERATION, id)?,
                 value: address.to_owned().into(),
-                ..PutRequest::default()
+                lease: 0,
             };
             let put = self.client.call(RetrySafety::SendOnce, put).await;
             put.map(drop).map_err(during(OPERATION))

@@ -48,9 +48,7 @@ impl Place {
         let (journal, place) = position.rsplit_once('-')?;
         let place = match place.split_once('.') {
             None => Self::end_of(place.parse().ok()?),
-            Some((revision, index)) => {
-                Self::behind(revision.parse().ok()?, index.parse().ok()?)
-            }
+            Some((revision, index)) => Self::behind(revision.parse().ok()?, index.parse().ok()?),
         };
         Some((journal, place))
     }

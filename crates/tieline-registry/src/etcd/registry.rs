@@ -83,6 +83,7 @@ pub struct EtcdRegistry {
     pub(super) rosters: RosterLayout,
     /// What is known of the journal; held while it is read.
     pub(super) journal: tokio::sync::Mutex<Option<Journal>>,
+    pub(super) journal_name: parking_lot::Mutex<Option<String>>,
 }
 
 impl EtcdRegistry {
@@ -114,6 +115,7 @@ impl EtcdRegistry {
             client,
             rosters: RosterLayout::new(layout.rosters()),
             journal: tokio::sync::Mutex::default(),
+            journal_name: parking_lot::Mutex::default(),
             layout,
             clock: ClusterClock::start(),
             leases: LeaseSet::default(),

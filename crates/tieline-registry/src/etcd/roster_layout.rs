@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `S` + `presence/term.` + term | empty; its revision is the term's fence | of the term |
 //! | `S` + `presence/entry.` + kind + group `.` user `.` term | `+`, or `=` if it was entered again, and the information | of the term |
-//! | `S` + `presence/journal` | the name of the journal; written with each put | none |
+//! | `S` + `presence/journal` | the name of the journal, and a random number: written with each put | none |
 //! | `S` + `presence/dispatcher.by` | the dispatcher's term | of the term |
 //! | `S` + `presence/dispatcher.at` | how far it has come | none |
 //!

@@ -166,16 +166,6 @@ pub(super) fn put(key: impl Into<Bytes>, value: impl Into<Bytes>, lease: i64) ->
         key: key.into(),
         value: value.into(),
         lease,
-        ignore_value: false,
-    }))
-}
-
-/// Writes a key again, with the value that it has.
-pub(super) fn touch(key: impl Into<Bytes>) -> RequestOp {
-    op(Request::Put(PutRequest {
-        key: key.into(),
-        ignore_value: true,
-        ..PutRequest::default()
     }))
 }
 

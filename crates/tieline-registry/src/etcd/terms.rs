@@ -11,14 +11,14 @@ use super::{
     batch::BATCH,
     call_error::CallError,
     client::RetrySafety,
-    journal::Tail,
+    journal::{LastPut, Tail},
     lifecycle::seconds,
     place::Place,
     registry::EtcdRegistry,
     roster_layout::{Statement, term_text},
     rpc::{
         KeepAlives, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, RangeResponse, RequestOp,
-        TxnRequest, delete, get, nested, put, revision_is, touch, value_is,
+        TxnRequest, delete, get, nested, put, revision_is, value_is,
     },
 };
 use crate::roster::{
@@ -49,10 +49,10 @@ impl EtcdRegistry {
             Err(error) => return Err(error),
         }
         let journal = self.rosters.journal_key();
-        let name = format!("{:016x}", fastrand::u64(..));
+        let first = LastPut::value(&term_text(lease));
         let begin_journal = TxnRequest {
             compare: vec![revision_is(journal.clone(), 0)],
-            success: vec![put(journal.clone(), name, 0)],
+            success: vec![put(journal.clone(), first, 0)],
             failure: Vec::new(),
         };
         let txn = TxnRequest {
@@ -71,6 +71,7 @@ impl EtcdRegistry {
         };
         let fence = response.revision();
         let tail = response.ranges().next().unwrap_or_default().tail();
+        self.note_journal(&tail);
         Ok(OpenReply::Opened {
             stands: fence.unsigned_abs(),
             tail: tail.position(),
@@ -98,9 +99,11 @@ impl EtcdRegistry {
         let Some(stands) = fence.filter(|_| is_renewed) else {
             return Ok(BeatReply::Lost);
         };
+        let tail = found.next().unwrap_or_default().tail();
+        self.note_journal(&tail);
         Ok(BeatReply::Renewed(Pulse {
             stands,
-            tail: found.next().unwrap_or_default().tail().position(),
+            tail: tail.position(),
             entries: None,
             hold: Duration::ZERO,
         }))
@@ -169,6 +172,7 @@ impl EtcdRegistry {
     ) -> Result<Part, CallError> {
         let lease = lease_of(term);
         let key = self.rosters.term_key(lease);
+        let journal = LastPut::value(&self.journal_name().await?);
         let writes = items.chunks(BATCH).map(|items| {
             let writes = items.iter().map(|item| self.write(item, lease));
             nested(TxnRequest {
@@ -179,7 +183,7 @@ impl EtcdRegistry {
         });
         let own = [
             put(key.clone(), "", lease),
-            touch(self.rosters.journal_key()),
+            put(self.rosters.journal_key(), journal, 0),
         ];
         let txn = TxnRequest {
             compare: vec![revision_is(key.clone(), fence)],
@@ -200,6 +204,25 @@ impl EtcdRegistry {
             Some(stands) if stands < fence.unsigned_abs() => PutReply::Loss,
             Some(stands) => PutReply::Stale { stands },
         }))
+    }
+
+    /// The name of the journal. It is another one only once all terms are lost, so what a term has learned stays true
+    /// as long as it has the right to put.
+    async fn journal_name(&self) -> Result<String, CallError> {
+        let known = self.journal_name.lock().clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let tail = self.tail().await?;
+        self.note_journal(&tail);
+        let name = tail.last.map(|put| put.name);
+        Ok(name.unwrap_or_default())
+    }
+
+    fn note_journal(&self, tail: &Tail) {
+        if let Some(put) = &tail.last {
+            *self.journal_name.lock() = Some(put.name.clone());
+        }
     }
 
     fn write(&self, item: &PutItem, lease: i64) -> RequestOp {
@@ -261,8 +284,8 @@ impl EtcdRegistry {
         let at = only(&at).map(|at| String::from_utf8_lossy(&at.value));
         let at = at.as_deref().and_then(Place::parse);
         // A place in a journal that is lost is none.
-        let of_tail = |journal: &str| tail.journal.as_ref().is_some_and(|(own, _)| own == journal);
-        Ok(match at.filter(|(journal, _)| of_tail(journal)) {
+        let is_lost = |name: &str| tail.last.as_ref().is_none_or(|put| put.name != name);
+        Ok(match at.filter(|(journal, _)| !is_lost(journal)) {
             Some((journal, place)) => HookReply::Held(place.position(journal)),
             None => HookReply::Reset(tail.position()),
         })
@@ -292,12 +315,8 @@ impl EtcdRegistry {
 impl RangeResponse {
     /// Where the journal ends, if this has read its key.
     pub(super) fn tail(&self) -> Tail {
-        let journal = only(self).map(|kv| {
-            let name = String::from_utf8_lossy(&kv.value).into_owned();
-            (name, kv.mod_revision)
-        });
         Tail {
-            journal,
+            last: only(self).and_then(LastPut::parse),
             read_at: self.revision(),
         }
     }
@@ -314,5 +333,7 @@ fn fence_of(kv: &KeyValue) -> u64 {
 /// The lease of a term: random bits of its name. A lease of 0 would be any.
 pub(super) fn lease_of(term: &Term) -> i64 {
     let (_, low) = term.name.as_u64_pair();
-    i64::try_from(low & (u64::MAX >> 1)).unwrap_or(i64::MAX).max(1)
+    i64::try_from(low & (u64::MAX >> 1))
+        .unwrap_or(i64::MAX)
+        .max(1)
 }

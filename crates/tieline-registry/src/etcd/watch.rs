@@ -47,8 +47,7 @@ impl EtcdClient {
         let requests = tokio_stream::once(create).chain(tokio_stream::pending());
         let mut head = Request::new(());
         self.authorize(head.metadata_mut());
-        let mut grpc =
-            Grpc::new(endpoint.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
+        let mut grpc = Grpc::new(endpoint.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
         let refused = |error| CallError::NotExecuted(format!("etcd at {}: {error}", endpoint.name));
         let opened = async {
             grpc.ready().await.map_err(refused)?;
