@@ -37,6 +37,11 @@ pub(super) enum CallError {
     Contention(&'static str),
 }
 
+/// The error of an operation whose call failed.
+pub(super) fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
+    move |error| error.into_registry_error(operation)
+}
+
 impl CallError {
     /// Classifies the status of a call at this endpoint.
     pub(super) fn from_status(status: &Status, endpoint: &str) -> Self {

@@ -12,9 +12,8 @@ use super::{
     call_error::CallError,
     client::RetrySafety,
     registry::EtcdRegistry,
-    roster_layout::user_part,
+    roster_layout::{lease_of, user_part},
     rpc::{RangeRequest, RangeResponse, RequestOp, TxnRequest, range},
-    terms::lease_of,
 };
 use crate::roster::{ItemOutcome, Put, PutItem, PutOp, RosterName, Term};
 

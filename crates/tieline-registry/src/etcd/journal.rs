@@ -23,9 +23,8 @@ use super::{
     client::{EtcdClient, RetrySafety},
     mirror::{Mirror, Transition},
     place::Place,
-    registry::EtcdRegistry,
     roster_layout::RosterLayout,
-    rpc::{Event, KeyValue, RangeRequest},
+    rpc::{Event, KeyValue, RangeRequest, RangeResponse},
     watch::Watch,
 };
 use crate::roster::{JournalEntry, JournalReply, MAX_READ, Position};
@@ -39,7 +38,7 @@ const PAGE: i64 = 1000;
 /// A watch that brings nothing for so long, although there is something, is begun anew.
 const STALLED: Duration = Duration::from_secs(5);
 
-/// For so long after the last read, the rosters are kept up to date.
+/// It is forgotten when nobody has read it for so long.
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Where the journal ends.
@@ -58,17 +57,17 @@ pub(super) struct LastPut {
     pub(super) name: String,
     /// Which put it was.
     number: String,
-    revision: i64,
+    pub(super) revision: i64,
 }
 
 pub(super) struct Journal {
-    name: String,
+    pub(super) name: String,
     /// Where the rosters were loaded.
-    start: Place,
+    pub(super) start: Place,
     /// Behind it, all transitions are kept.
     first: Place,
     /// Up to this revision, everything is in `mirror` and `transitions`.
-    seen: i64,
+    pub(super) seen: i64,
     /// Transitions of that revision.
     index: u64,
     /// The last put up to there; `None` before any was seen.
@@ -109,49 +108,18 @@ impl LastPut {
     }
 }
 
-impl EtcdRegistry {
-    pub(super) async fn do_read(&self, after: &Position) -> Result<JournalReply, CallError> {
-        let Some((name, at)) = Place::parse(after.as_str()) else {
-            return Ok(JournalReply::Broken);
-        };
-        let mut slot = self.journal.lock().await;
-        let tail = self.tail().await?;
-        let is_lost = |own: &str, seen| {
-            let last = tail.last.as_ref();
-            last.is_none_or(|put| put.name != own) || seen > tail.read_at
-        };
-        slot.take_if(|journal| is_lost(&journal.name, journal.seen) || at < journal.start);
-        let (false, Some(last)) = (is_lost(name, at.revision), &tail.last) else {
-            return Ok(JournalReply::Broken);
-        };
-        let journal = slot.get_or_insert_with(|| Journal::begin(&self.rosters, name, at));
-        let caught_up = journal.catch_up(&self.client, &self.rosters, last.revision);
-        match timeout(self.client.timeout(), caught_up).await {
-            Ok(Ok(())) => Ok(journal.read(at)),
-            Ok(Err(CallError::RevisionGone)) => {
-                *slot = None;
-                Ok(JournalReply::Broken)
-            }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(CallError::Timeout),
-        }
-    }
-
-    /// Where the journal ends.
-    pub(super) async fn tail(&self) -> Result<Tail, CallError> {
-        tail_at(&self.client, &self.rosters, 0).await
-    }
-
-    /// Forgets the journal if nobody reads it.
-    pub(super) fn forget_idle_journal(&self) {
-        if let Ok(mut slot) = self.journal.try_lock() {
-            slot.take_if(|journal| journal.last_read.elapsed() > IDLE);
+impl RangeResponse {
+    /// Where the journal ends, if this has read its key.
+    pub(super) fn tail(&self) -> Tail {
+        Tail {
+            last: self.kvs.first().and_then(LastPut::parse),
+            read_at: self.revision(),
         }
     }
 }
 
 /// Where the journal ended at a revision; 0 is now.
-async fn tail_at(
+pub(super) async fn tail_at(
     client: &EtcdClient,
     layout: &RosterLayout,
     revision: i64,
@@ -166,7 +134,7 @@ async fn tail_at(
 }
 
 impl Journal {
-    fn begin(layout: &RosterLayout, name: &str, at: Place) -> Self {
+    pub(super) fn begin(layout: &RosterLayout, name: &str, at: Place) -> Self {
         let seen = at.whole_revision();
         let start = Place::end_of(seen);
         Self {
@@ -186,7 +154,7 @@ impl Journal {
     }
 
     /// Reads everything up to a revision, and what has come besides.
-    async fn catch_up(
+    pub(super) async fn catch_up(
         &mut self,
         client: &EtcdClient,
         layout: &RosterLayout,
@@ -295,8 +263,13 @@ impl Journal {
         }
     }
 
+    /// Whether nobody has read it for long.
+    pub(super) fn is_idle(&self) -> bool {
+        self.last_read.elapsed() > IDLE
+    }
+
     /// What is kept behind a place.
-    fn read(&self, at: Place) -> JournalReply {
+    pub(super) fn read(&self, at: Place) -> JournalReply {
         if at < self.first {
             return JournalReply::Broken;
         }

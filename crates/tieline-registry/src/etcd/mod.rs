@@ -4,8 +4,8 @@
 //! calls that they make. Must not know connections to clients, or links.
 //!
 //! From the top: `operations` (the contract), `claim`, `release`, `lifecycle` and `scan` (its parts),
-//! `presence` (the contract of rosters), `rosters`, `terms`, `capacity` and `journal` (its parts, with `mirror`, `place`
-//! and `roster_layout`), `leases` (of a node), `epoch` (whether entries may be missing), `registry` (the value, and connecting), `conflict` (who wins an id), `batch` (large
+//! `presence` (the contract of rosters), `rosters`, `terms`, `capacity` and `reading` (its parts), `journal`,
+//! `mirror`, `place` and `roster_layout` (what they are made of), `leases` (of a node), `epoch` (whether entries may be missing), `registry` (the value, and connecting), `conflict` (who wins an id), `batch` (large
 //! transactions), `watch` (events as they come), `client` (timeouts, failover, tokens), `endpoints`, then `options`, `call_error`, `layout`,
 //! `rpc`, `url`, `clock` and `lease_set` (which leases there are).
 //!
@@ -32,6 +32,7 @@ mod options;
 mod overlap;
 mod place;
 mod presence;
+mod reading;
 mod registry;
 mod release;
 mod roster_layout;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    call_error::CallError,
+    call_error::during,
     client::RetrySafety,
     registry::EtcdRegistry,
     rpc::{DeleteRangeRequest, PutRequest},
@@ -23,11 +23,6 @@ use crate::{
         NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
-
-/// The error of an operation whose call failed.
-pub(super) fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
-    move |error| error.into_registry_error(operation)
-}
 
 impl EtcdRegistry {
     /// The key of an entry that other programs may write.

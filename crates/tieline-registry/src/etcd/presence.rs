@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{operations::during, registry::EtcdRegistry, rosters::Walk};
+use super::{call_error::during, registry::EtcdRegistry, rosters::Walk};
 use crate::{
     error::{RegistryError, RegistryErrorKind},
     reply::RegistryFuture,

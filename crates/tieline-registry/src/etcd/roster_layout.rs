@@ -19,7 +19,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 
 use super::{layout::range, rpc::KeyValue};
-use crate::roster::{RosterKind, RosterName};
+use crate::roster::{RosterKind, RosterName, Term};
 
 /// The keys of rosters of one cluster.
 #[derive(Debug, Clone)]
@@ -125,6 +125,14 @@ impl RosterLayout {
 pub(super) fn user_part(key: &[u8]) -> &[u8] {
     let end = key.iter().rposition(|byte| *byte == b'.');
     end.map_or(key, |end| &key[..=end])
+}
+
+/// The lease of a term: random bits of its name. A lease of 0 would be any.
+pub(super) fn lease_of(term: &Term) -> i64 {
+    let (_, low) = term.name.as_u64_pair();
+    i64::try_from(low & (u64::MAX >> 1))
+        .unwrap_or(i64::MAX)
+        .max(1)
 }
 
 /// The text that names a term in keys and values.

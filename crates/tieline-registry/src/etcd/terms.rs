@@ -15,7 +15,7 @@ use super::{
     lifecycle::seconds,
     place::Place,
     registry::EtcdRegistry,
-    roster_layout::{Statement, term_text},
+    roster_layout::{Statement, lease_of, term_text},
     rpc::{
         KeepAlives, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, RangeResponse, RequestOp,
         TxnRequest, delete, get, nested, put, revision_is, value_is,
@@ -312,28 +312,10 @@ impl EtcdRegistry {
     }
 }
 
-impl RangeResponse {
-    /// Where the journal ends, if this has read its key.
-    pub(super) fn tail(&self) -> Tail {
-        Tail {
-            last: only(self).and_then(LastPut::parse),
-            read_at: self.revision(),
-        }
-    }
-}
-
 fn only(range: &RangeResponse) -> Option<&KeyValue> {
     range.kvs.first()
 }
 
 fn fence_of(kv: &KeyValue) -> u64 {
     kv.mod_revision.unsigned_abs()
-}
-
-/// The lease of a term: random bits of its name. A lease of 0 would be any.
-pub(super) fn lease_of(term: &Term) -> i64 {
-    let (_, low) = term.name.as_u64_pair();
-    i64::try_from(low & (u64::MAX >> 1))
-        .unwrap_or(i64::MAX)
-        .max(1)
 }
