@@ -95,12 +95,15 @@ mod tests {
     use super::*;
     use crate::roster::RosterKind;
 
+    /// What a term says about ada, fresh or not; `None` if it ends.
+    type Says<'a> = (i64, Option<(bool, &'a str)>);
+
     /// What happens to ada in the lobby when terms say something about her, at one revision after the other.
-    fn told(events: &[(i64, Option<(bool, &str)>)]) -> Vec<String> {
+    fn told(events: &[Says<'_>]) -> Vec<String> {
         let layout = RosterLayout::new("p/");
         let lobby = RosterName::new(RosterKind::Members, "lobby");
         let mut mirror = Mirror::default();
-        let apply = |(revision, (term, says)): (i64, &(i64, Option<(bool, &str)>))| {
+        let apply = |(revision, (term, says)): (i64, &Says<'_>)| {
             let value = says.map(|(is_fresh, info)| Statement::value(is_fresh, info));
             let kind = if says.is_some() {
                 EventType::Put

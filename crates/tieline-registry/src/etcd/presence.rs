@@ -53,13 +53,14 @@ impl Rosters for EtcdRegistry {
     fn page<'a>(&'a self, roster: &'a RosterName, from: Cursor) -> RegistryFuture<'a, RosterPage> {
         const OPERATION: &str = "read a page of a roster";
         Box::pin(async move {
-            let walk = match from.0.is_empty() {
-                true => None,
-                false => Some(Walk::parse(&from).ok_or_else(|| {
-                    let why = "the cursor is not from this registry";
-                    RegistryError::of_kind(RegistryErrorKind::InvalidInput, OPERATION, why)
-                })?),
-            };
+            let walk = Walk::parse(&from);
+            if walk.is_none() && !from.0.is_empty() {
+                let (kind, why) = (
+                    RegistryErrorKind::InvalidInput,
+                    "the cursor is not from this registry",
+                );
+                return Err(RegistryError::of_kind(kind, OPERATION, why));
+            }
             let page = self.do_page(roster, walk).await;
             page.map_err(during(OPERATION))
         })

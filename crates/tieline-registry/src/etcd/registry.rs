@@ -59,7 +59,7 @@ use crate::{
 ///
 /// What a term has entered is bound to one lease and ends with it, so a term cannot be made to end earlier than its
 /// lease, except at once. The first read of the journal loads all rosters of the cluster, which are kept up to date by
-/// a watch until nobody has read for a minute: about 300 bytes for each entry.
+/// a watch until nobody has read for a minute: 230 bytes for an entry of a large roster, 500 for one that is alone.
 ///
 /// # Permissions
 ///

@@ -11,6 +11,7 @@ use super::{
     call_error::CallError,
     client::RetrySafety,
     journal::Tail,
+    place::Place,
     registry::EtcdRegistry,
     roster_layout::{Statement, user_part},
     rpc::{KeyValue, RangeRequest, RangeResponse, TxnRequest, get, range},
@@ -47,7 +48,7 @@ impl Walk {
         let mut text = || str::from_utf8(parts.next()?).ok();
         let (revision, tail) = (text()?.parse().ok()?, text()?);
         let key = Bytes::copy_from_slice(parts.next()?);
-        let tail = match super::place::Place::parse(tail) {
+        let tail = match Place::parse(tail) {
             Some((journal, place)) => place.position(journal),
             None => Position::new(tail),
         };
@@ -87,7 +88,7 @@ impl EtcdRegistry {
         most: usize,
     ) -> Result<RosterReply, CallError> {
         let keys = self.rosters.entries_of(roster);
-        let (mut page, tail, revision) = self.first_page(keys.clone(), PAGE).await?;
+        let (mut page, tail, revision) = self.first_page(keys.clone()).await?;
         let (mut users, mut entries) = (Users::default(), Vec::new());
         let is_within = |count| usize::try_from(count).is_ok_and(|count| count <= most);
         loop {
@@ -121,7 +122,9 @@ impl EtcdRegistry {
         walk: Option<Walk>,
     ) -> Result<RosterPage, CallError> {
         let (first, range_end) = self.rosters.entries_of(roster);
-        let key = walk.as_ref().map_or(first, |walk| walk.key.clone());
+        // A cursor leads to no other roster.
+        let key = walk.as_ref().map_or(Bytes::new(), |walk| walk.key.clone());
+        let key = key.max(first);
         let revision = walk.as_ref().map_or(0, |walk| walk.revision);
         let of_walk = RangeRequest {
             key: key.clone(),
@@ -140,7 +143,7 @@ impl EtcdRegistry {
         let (mut page, tail, revision) = match read {
             Ok(read) => read,
             Err(CallError::RevisionGone) => {
-                let (page, tail, revision) = self.first_page((key, range_end), PAGE).await?;
+                let (page, tail, revision) = self.first_page((key, range_end)).await?;
                 (page, tail.position(), revision)
             }
             Err(error) => return Err(error),
@@ -161,12 +164,11 @@ impl EtcdRegistry {
     async fn first_page(
         &self,
         (key, range_end): (Bytes, Bytes),
-        limit: i64,
     ) -> Result<(RangeResponse, Tail, i64), CallError> {
         let page = RangeRequest {
             key,
             range_end,
-            limit,
+            limit: PAGE,
             ..RangeRequest::default()
         };
         let txn = TxnRequest {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tieline_registry::{
-    BeatReply, EtcdRegistry, HookReply, ItemOutcome, JournalEntry, JournalReply, MAX_READ,
-    OpenReply, Position, Put, PutItem, PutOp, PutReply, RegistryError, RosterKind, RosterName,
-    Rosters, Term, TransitionKind,
+    BeatReply, Cursor, EtcdRegistry, HookReply, ItemOutcome, JournalEntry, JournalReply, MAX_READ,
+    OpenReply, Position, Put, PutItem, PutOp, PutReply, RegistryError, RegistryErrorKind,
+    RosterKind, RosterName, Rosters, Term, TransitionKind,
 };
 use tieline_test_servers::etcd::Etcd;
 
@@ -265,6 +265,34 @@ fn places_are_counted_by_user() {
         assert_eq!(second.put(limit, items).await, [Done, Done, Full]);
         let roster = registry.roster(&lobby(), 10).await.unwrap();
         assert_eq!(roster.count, 4, "{roster:?}");
+    });
+}
+
+#[test]
+fn a_cursor_leads_to_no_other_roster() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let mut writer = Writer::new(&registry, STEADY).await;
+        let hall = RosterName::new(RosterKind::Members, "hall");
+        for first in (0..1_500).step_by(500) {
+            let users = (first..first + 500).map(|number| PutItem {
+                roster: hall.clone(),
+                ..item(PutOp::Enter, &format!("user {number}"))
+            });
+            writer.put(None, users.collect()).await;
+        }
+        writer.enter("ada").await;
+        let page = registry.page(&hall, Cursor::default()).await.unwrap();
+        assert!(page.members.len() >= 999, "{}", page.members.len());
+        let of_hall = page.next.expect("there are more");
+        let page = registry.page(&lobby(), of_hall.clone()).await.unwrap();
+        let users: Vec<_> = page.members.iter().map(|one| &*one.user).collect();
+        assert_eq!(users, ["ada"]);
+        let rest = registry.page(&hall, of_hall).await.unwrap();
+        assert_eq!((rest.members.len() >= 500, rest.next), (true, None));
+        let invalid = registry.page(&hall, Cursor(vec![1])).await.unwrap_err();
+        assert_eq!(invalid.kind(), RegistryErrorKind::InvalidInput);
     });
 }
 

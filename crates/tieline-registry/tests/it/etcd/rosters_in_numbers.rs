@@ -52,20 +52,20 @@ async fn enter_and_go(url: &str) {
         writer.put(None, items.collect()).await;
     }
     let took = entering.elapsed();
-    println!("{USERS} enter in puts of {MAX_PUT} in {took:?}");
+    eprintln!("{USERS} enter in puts of {MAX_PUT} in {took:?}");
     let told = until_told(&registry, &mut at, TransitionKind::Joined).await;
-    println!("all are told {told:?} later");
+    eprintln!("all are told {told:?} later");
     let first = Instant::now();
     let count = registry.roster(&lobby(), 0).await.unwrap().count;
-    println!("{count} are counted in {:?}", first.elapsed());
+    eprintln!("{count} are counted in {:?}", first.elapsed());
     let ending = Instant::now();
     registry.end(&writer.term, Duration::ZERO).await.unwrap();
     let ended = ending.elapsed();
     let told = until_told(&registry, &mut at, TransitionKind::Left).await;
-    println!("the term ends in {ended:?}, and all are told {told:?} later");
+    eprintln!("the term ends in {ended:?}, and all are told {told:?} later");
     let all = ending.elapsed();
     assert!(
-        took < Duration::from_secs(60) && all < Duration::from_secs(30),
+        took < Duration::from_mins(1) && all < Duration::from_secs(30),
         "{took:?}, {all:?}"
     );
 }
