@@ -6,7 +6,8 @@ use crate::{template::Template, wire::sent::Sent};
 
 #[derive(Deserialize)]
 struct Event {
-    event: String,
+    #[serde(rename = "event")]
+    name: String,
     channel: Option<String>,
     data: Option<String>,
     user_id: Option<String>,
@@ -24,12 +25,12 @@ pub(crate) fn check_copy(sent: &Sent, message: &[u8], from: usize) -> Result<(),
     let is_copy = |send: &Template| {
         let text = send.text(from);
         let event: Result<Event, _> = serde_json::from_str(&text);
-        event.is_ok_and(|event| event.event == copy.event && event.channel == copy.channel)
+        event.is_ok_and(|event| event.name == copy.name && event.channel == copy.channel)
     };
     if copy.user_id == user && sent.templates.iter().any(is_copy) {
         return Ok(());
     }
-    let (event, user) = (copy.event, copy.user_id);
+    let (event, user) = (copy.name, copy.user_id);
     Err(format!(
         "a message has another envelope than it should: event {event:?}, channel {channel:?}, user_id {user:?}"
     ))

@@ -3,11 +3,9 @@
 //! Owns the parameters that a signature needs. Invariant: a request is signed anew for each body, as by the libraries
 //! of backends; the places of the signature have a fixed length, so the rest of the request is encoded once.
 
-use std::{
-    ops::Range,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::ops::Range;
 
+use jsonwebtoken::get_current_timestamp;
 use md5::{Digest, Md5};
 
 use super::secret::{AppSecret, hex};
@@ -28,8 +26,7 @@ pub(crate) struct SignedRequest {
 /// The target of a request that is to be signed: that of the URL, with the time, and places for the signature.
 pub(crate) fn signed_target(target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let timestamp = format!("auth_timestamp={}", now.unwrap_or_default().as_secs());
+    let timestamp = format!("auth_timestamp={}", get_current_timestamp());
     let md5 = format!("{MD5}{}", "0".repeat(32));
     let mut parameters: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).collect();
     parameters.extend([timestamp.as_str(), "auth_version=1.0", &md5]);

@@ -2,15 +2,15 @@
 //!
 //! Invariant: neither it nor a signature is in any debug form or error.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use aws_lc_rs::hmac;
 
 use crate::token;
 
-/// Signs subscriptions and requests.
+/// Signs subscriptions and requests. Clones share it.
 #[derive(Clone)]
-pub(crate) struct AppSecret(hmac::Key);
+pub(crate) struct AppSecret(Arc<hmac::Key>);
 
 impl AppSecret {
     /// Reads the secret: the first line of the file.
@@ -20,7 +20,7 @@ impl AppSecret {
     }
 
     pub(super) fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
     /// The hex digits of the signature of these parts, one after the other.
