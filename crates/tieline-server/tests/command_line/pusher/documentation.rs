@@ -12,23 +12,29 @@ fn configurations(folder: &str) -> Vec<String> {
     let page = std::fs::read_to_string(PAGE).unwrap();
     let blocks = page.split("```toml\n").skip(1);
     let texts = blocks.map(|block| block.split_once("```").unwrap().0.to_owned());
-    let files = ["\"secret\"", "\"/etc/tieline/app-1\""];
-    let with_secret = |text: String| {
-        let secret = format!("\"{folder}/secret\"");
-        files
-            .iter()
-            .fold(text, |text, file| text.replace(file, &secret))
+    let local = |text: String| {
+        let files = [
+            ("secret", "secret"),
+            ("/etc/tieline/app-1", "secret"),
+            ("/etc/tieline/key", "key"),
+        ];
+        files.iter().fold(text, |text, (file, name)| {
+            text.replace(&format!("\"{file}\""), &format!("\"{folder}/{name}\""))
+        })
     };
-    texts.map(with_secret).collect()
+    texts.map(local).collect()
 }
 
 #[test]
 fn the_configurations_of_the_page_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let (file, secret) = (format!("{path}/tieline.toml"), format!("{path}/secret"));
-    std::fs::write(&secret, SECRET).unwrap();
-    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    let file = format!("{path}/tieline.toml");
+    for (name, text) in [("secret", SECRET), ("key", &SECRET.repeat(2))] {
+        let secret = folder.path().join(name);
+        std::fs::write(&secret, text).unwrap();
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    }
     let found = configurations(path);
     assert!(found.len() >= 3, "{found:?}");
     for text in found {
