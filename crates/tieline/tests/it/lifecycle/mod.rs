@@ -11,6 +11,7 @@ mod load;
 mod lost;
 mod message_writer;
 mod message_writers;
+mod observation;
 mod order;
 mod receipts;
 mod stats;
