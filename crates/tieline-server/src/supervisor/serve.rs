@@ -58,6 +58,8 @@ pub(crate) struct ServeSettings {
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
     pub(crate) drain_delay: Duration,
+    /// Whether operators who follow a client see what it sends and gets.
+    pub(crate) show_payloads: bool,
 }
 
 impl ServeSettings {
@@ -116,7 +118,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
-    let node = ReadyNode::new(listeners, upstream, hubs, control);
+    let node = ReadyNode::new(listeners, upstream, hubs, control, settings.show_payloads);
     let node = node.with_routes(aws);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
