@@ -23,4 +23,5 @@ mod print;
 mod serve;
 mod token;
 mod top;
+mod trace;
 mod upstream;
