@@ -9,6 +9,7 @@
 //! | `S` + `node/` + address | process |
 //! | `S` + `epoch` | when the epoch began, in µs of the clock |
 //! | `S` + `refilling/` + address, or `*` for all | exists while entries may be missing |
+//! | `S` + `presence/` + … | rosters: see `roster_layout` |
 //!
 //! Other programs know the default namespace only. In another one there are no entries: the shadow is all.
 //!
@@ -36,6 +37,7 @@ pub(super) struct Layout {
     node: String,
     epoch: String,
     mark: String,
+    rosters: String,
 }
 
 /// The shadow of an entry: the arrival of the connection, and its node.
@@ -63,6 +65,7 @@ impl Layout {
             node: format!("{own}node/"),
             epoch: format!("{own}epoch"),
             mark: format!("{own}refilling/"),
+            rosters: format!("{own}presence/"),
             entry: prefix.to_owned(),
         })
     }
@@ -119,6 +122,11 @@ impl Layout {
         range(&self.node)
     }
 
+    /// What the keys of rosters begin with.
+    pub(super) fn rosters(&self) -> &str {
+        &self.rosters
+    }
+
     /// The prefix.
     pub(super) fn prefix(&self) -> &str {
         &self.entry
@@ -126,10 +134,15 @@ impl Layout {
 
     /// Between the keys of this cluster: where the own keys of a cluster are whose prefix begins with this
     /// one's.
-    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 3] {
+    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 4] {
         let (start, end) = range(&format!("!tieline{}", self.entry));
-        let (nodes, shadows) = (self.nodes(), self.shadows());
-        [(start, nodes.0), (nodes.1, shadows.0), (shadows.1, end)]
+        let (nodes, shadows, rosters) = (self.nodes(), self.shadows(), range(&self.rosters));
+        [
+            (start, nodes.0),
+            (nodes.1, shadows.0),
+            (shadows.1, rosters.0),
+            (rosters.1, end),
+        ]
     }
 
     /// The id of an entry's key; `None` if it is not a valid id.
@@ -149,7 +162,8 @@ impl Layout {
 }
 
 /// The prefix of the cluster that has this own key, if the key ends with the leases of its nodes: the epoch and
-/// the marks may outlive them. No address contains a slash.
+/// the marks may outlive them, and what is in rosters too. No address contains a slash, and no key of rosters does
+/// behind its kind.
 pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
     let key = rest(key, "!tieline")?;
     // A name in a namespace may look like any other key.
@@ -160,7 +174,8 @@ pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
         let (before, address) = key.rsplit_once(kind)?;
         (!address.contains('/')).then_some(before)
     };
-    if key.ends_with("epoch") || before("refilling/").is_some() {
+    let is_mark = before("refilling/").is_some() || before("presence/").is_some();
+    if key.ends_with("epoch") || is_mark {
         return None;
     }
     let of_entry = || key.split_once("own/").map(|(before, _)| before);
@@ -177,7 +192,7 @@ fn rest<'a>(key: &'a [u8], prefix: &str) -> Option<&'a str> {
 }
 
 /// All keys that begin with a prefix.
-fn range(prefix: &str) -> (Bytes, Bytes) {
+pub(super) fn range(prefix: &str) -> (Bytes, Bytes) {
     let mut end = prefix.as_bytes().to_vec();
     // No byte of UTF-8 is 0xff, and no prefix is empty.
     if let Some(last) = end.last_mut() {
@@ -253,7 +268,8 @@ mod tests {
             let layout = Layout::new(prefix).unwrap();
             let live = |key: Bytes| prefix_of_live(&key);
             assert_eq!(live(layout.node_key("h:1")).as_deref(), Some(prefix));
-            for key in [layout.epoch_key(), layout.mark_of("h:1")] {
+            let entry = format!("{}entry.pbm9kZS8.YQ.1", layout.rosters());
+            for key in [layout.epoch_key(), layout.mark_of("h:1"), entry.into()] {
                 assert_eq!(live(key), None, "{prefix}");
             }
             assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");

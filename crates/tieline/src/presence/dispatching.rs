@@ -64,22 +64,19 @@ impl<D: Dispatcher> DispatchTask<D> {
                 Box::pin(async move { rosters.read(&after).await })
             });
             let next = match asked.await? {
-                JournalReply::Entries(entries) => match entries.last() {
-                    None => {
-                        sleep(POLL).await;
-                        // Whoever has lost its term has lost the place.
-                        if self.shared.term().as_ref() != Some(term) {
-                            return Ok(());
-                        }
-                        continue;
+                JournalReply::Entries { entries, reached } if entries.is_empty() => {
+                    sleep(POLL).await;
+                    // Whoever has lost its term has lost the place.
+                    if self.shared.term().as_ref() != Some(term) {
+                        return Ok(());
                     }
-                    Some(last) => {
-                        let last = last.position.clone();
-                        let events: Vec<_> = entries.iter().map(event).collect();
-                        self.hand_on(&events).await;
-                        self.note(term, last).await?
-                    }
-                },
+                    Some(reached)
+                }
+                JournalReply::Entries { entries, reached } => {
+                    let events: Vec<_> = entries.iter().map(event).collect();
+                    self.hand_on(&events).await;
+                    self.note(term, reached).await?
+                }
                 JournalReply::Broken => {
                     let tail = self.tail().await?;
                     self.reset(term, tail).await?
