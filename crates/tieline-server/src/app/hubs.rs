@@ -257,4 +257,4 @@ impl Drop for OpenHub {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
