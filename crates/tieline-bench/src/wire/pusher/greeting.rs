@@ -133,8 +133,8 @@ mod tests {
         Greeting::new("278d425bdf160c739803", secret, "client-7".into(), channels)
     }
 
-    fn secret() -> Option<AppSecret> {
-        Some(AppSecret::new(b"7ad3773142a6692b25b8"))
+    fn secret() -> AppSecret {
+        AppSecret::new(b"7ad3773142a6692b25b8")
     }
 
     fn confirmed(channel: &str) -> String {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn refused(messages: &[&str]) -> String {
-        let mut greeting = greeting(&["private-foobar"], secret());
+        let mut greeting = greeting(&["private-foobar"], Some(secret()));
         let found = messages
             .iter()
             .find_map(|message| greeting.on_message(message.as_bytes()).err());
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn it_is_complete_when_all_signed_subscriptions_are_confirmed() {
-        let mut greeting = greeting(&["private-foobar", "presence-a"], secret());
+        let mut greeting = greeting(&["private-foobar", "presence-a"], Some(secret()));
         let Ok(Step::Send(frames)) = greeting.on_message(ESTABLISHED.as_bytes()) else {
             panic!("it subscribes");
         };
