@@ -75,8 +75,8 @@ fn subscriptions_sign_ins_and_events_are_counted() {
     node.page_with(|page| page.value(&subscriptions("public")) == Some(0.0));
     drop(ada);
     node.page_with(|page| {
-        let none = |series: &str| page.value(series) == Some(0.0);
-        none(&subscriptions("private")) && none("tieline_presence_entries")
+        let is_zero = |series: &str| page.value(series) == Some(0.0);
+        is_zero(&subscriptions("private")) && is_zero("tieline_presence_entries")
     });
 }
 
@@ -104,8 +104,8 @@ fn operators_name_the_hub_of_an_app() {
         let found = asked(&format!("/api/connections?{query}"));
         assert_eq!(found["connections"][0]["id"], *ada.socket_id, "{found}");
     }
-    let none = asked("/api/connections?hub=pusher/4");
-    assert_eq!(none["connections"], json!([]));
+    let others = asked("/api/connections?hub=pusher/4");
+    assert_eq!(others["connections"], json!([]));
     let one = asked(&format!("/api/connections/pusher%2F3/{}", ada.socket_id));
     assert_eq!(
         (&one["hub"], &one["wire"]),
