@@ -102,7 +102,7 @@ fn a_signed_in_user_is_a_member_without_data() {
     client.send(&json!({"event": "pusher:subscribe", "data": asked}).to_string());
     let answer = client.next();
     let members =
-        r#"{\"presence\":{\"ids\":[\"ada\"],\"count\":1,\"hash\":{\"ada\":{\"name\":\"Ada\"}}}}"#;
+        r#"{\"presence\":{\"ids\":[\"ada\"],\"hash\":{\"ada\":{\"name\":\"Ada\"}},\"count\":1}}"#;
     assert!(answer.contains(members), "{answer}");
 }
 

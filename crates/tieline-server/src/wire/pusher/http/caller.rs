@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     http::{Method, request::Parts},
 };
-use tieline::{Bytes, Presence};
+use tieline::Bytes;
 
 use super::{
     error::{ApiError, MAX_BODY},
@@ -59,11 +59,6 @@ impl Caller {
         query.verify_body(&body).map_err(refused)?;
         let api = Arc::clone(api);
         Ok((Self { api, app, hub }, body))
-    }
-
-    /// Who is where in the hub of the app; `None` if nobody can be a member of anything.
-    pub(super) fn presence(&self) -> Option<&Presence> {
-        self.hub.handle().presence()
     }
 }
 

@@ -119,8 +119,9 @@ pub(super) async fn users(caller: &Caller, name: &str) -> Result<Response, ApiEr
         let message = "only presence channels know their users";
         return Err(ApiError::bad_request(message));
     }
-    let roster = match caller.presence() {
+    let roster = match caller.hub.handle().presence() {
         Some(presence) => presence.roster(name).await.map_err(unknown)?,
+        // Then nobody can become a member either.
         None => Vec::new(),
     };
     let users = roster.iter().map(|member| User { id: &member.user });
@@ -161,7 +162,7 @@ impl Caller {
 
     /// How many members a presence channel has.
     async fn members(&self, channel: &str) -> Result<u64, ApiError> {
-        match self.presence() {
+        match self.hub.handle().presence() {
             Some(presence) => presence.counts(channel).await.map_err(unknown),
             None => Ok(0),
         }
