@@ -116,12 +116,11 @@ async fn join(
     // answer, which has to wait until other nodes know of the join, are behind the answer.
     let closed = |_| JoinError::Closed;
     let mut answer = connection.stream_text().await.map_err(closed)?;
-    let data = match &member {
-        Some((membership, member)) => membership.join(connection, member)?,
-        None => {
-            connection.join(channel)?;
-            EMPTY.to_owned()
-        }
+    let data = if let Some((membership, member)) = &member {
+        membership.join(connection, member)?
+    } else {
+        connection.join(channel)?;
+        EMPTY.to_owned()
     };
     if !client.hub.cluster().synced().await {
         tracing::debug!(channel, "subscribed before every node knows of it");

@@ -94,8 +94,11 @@ async fn try_sign_in(
     // To sign in again changes nothing.
     let is_new = client.user.is_none();
     if is_new {
-        let _online = Online::begin(client.hub.presence(), &member.id).await;
-        client.user = Some(Box::new(SignedIn { member, _online }));
+        let online = Online::begin(client.hub.presence(), &member.id).await;
+        client.user = Some(Box::new(SignedIn {
+            member,
+            _online: online,
+        }));
     }
     connection.emit(outgoing::signed_in(&asked.user_data));
     let watched = watchlist::ids(data.watchlist);
