@@ -138,6 +138,10 @@ export function options(port, application, user) {
   };
 }
 
+function codes(...data) {
+  return data.flatMap((each) => each?.code ?? []);
+}
+
 /** A client, with what it hears. */
 export class Client {
   static async open(port, application, user = "ada") {
@@ -152,8 +156,9 @@ export class Client {
     this.errors = [];
     this.heard = [];
     this.pusher.connection.bind("state_change", ({ current }) => this.states.push(current));
-    this.pusher.connection.bind("error", ({ data }) => this.errors.push(data ?? {}));
-    this.pusher.bind_global((event, data) => this.heard.push({ event, data }));
+    // What the server said by a frame, and by a close.
+    this.pusher.connection.bind("error", ({ data, error }) => this.errors.push(...codes(data, error?.data)));
+    this.pusher.user.bind_global((event, data) => this.heard.push({ event, data }));
   }
 
   get id() {
@@ -167,11 +172,12 @@ export class Client {
   /** Subscribes, and waits for the answer. */
   async subscribe(name) {
     const channel = this.pusher.subscribe(name);
+    channel.bind_global((event, data) => this.heard.push({ event, data }));
     await eventually(`${name} is subscribed`, () => channel.subscribed);
     return channel;
   }
 
-  /** The data of the events of this name, once there are so many. */
+  /** The data of the events of this name in its channels, once there are so many. */
   async events(name, count = 1) {
     const of = () => this.heard.filter(({ event }) => event === name).map(({ data }) => data);
     await eventually(`${count} × ${name}`, () => of().length >= count);
