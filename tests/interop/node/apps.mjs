@@ -2,7 +2,7 @@
 // who its users are, with the real server library.
 
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -67,6 +67,14 @@ export function backend(node, options = {}) {
   });
 }
 
+/** The programs of a section of docs/pusher.md, for this node instead of the one that the page has. */
+export async function programs(heading, language, node) {
+  const page = await readFile(new URL("../../../docs/pusher.md", import.meta.url), "utf8");
+  const [section] = page.split(`\n${heading}\n`)[1].split(/\n#+ /);
+  const blocks = section.split(`\`\`\`${language}\n`).slice(1);
+  return blocks.map((block) => block.split("\n```")[0].replaceAll("8080", node.port).replaceAll("app-key", APP.key));
+}
+
 /** What the body of a request says, as a form; yields it and its text. */
 async function bodyOf(request) {
   let text = "";
@@ -74,7 +82,7 @@ async function bodyOf(request) {
   return { text, form: Object.fromEntries(new URLSearchParams(text)) };
 }
 
-/** The application: signs for the user that the client names, takes webhooks, and answers like Laravel. */
+/** The application: an empty page, signatures for the user that the client names, and a receiver of webhooks. */
 export class Application {
   static async start(node) {
     const application = new Application();
@@ -93,6 +101,7 @@ export class Application {
   async #answer(request, response) {
     const headers = { "access-control-allow-origin": "*", "access-control-allow-headers": "*" };
     if (request.method === "OPTIONS") return response.writeHead(204, headers).end();
+    if (request.method === "GET") return response.writeHead(200, { "content-type": "text/html" }).end();
     const { text: rawBody, form } = await bodyOf(request);
     if (request.url === "/hooks") {
       const webhook = this.library.webhook({ headers: request.headers, rawBody });
