@@ -2,10 +2,14 @@
 // the application of the clients.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { test } from "node:test";
-import { APP, Client, Cluster, MASTER_KEY } from "../node/apps.mjs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { APP, Client, Cluster, MASTER_KEY, programs } from "../node/apps.mjs";
 import { DEADLINE, eventually, freePort } from "../node/kit.mjs";
 
 /** The running program. */
@@ -51,6 +55,8 @@ test("pusher-http-go on another node than pusher-js", { timeout: 4 * DEADLINE },
     ada.pusher.signin();
     await eventually("ada can be reached", () => ada.pusher.user.serverToUserChannel?.subscribed);
     await publishes(program, ada);
+    await quickStart(cluster.nodes[0]);
+    assert.deepEqual(await ada.events("greeting"), [{ text: "hello from Go" }]);
     await asks(program);
     channels["private-room"].trigger("client-typing", { by: "ada" });
     for (const hook of [
@@ -83,4 +89,18 @@ async function asks(program) {
   assert.deepEqual([channel.occupied, channel.user_count, channel.subscription_count], [true, 1, 1]);
   assert.deepEqual(users, [{ id: "ada" }]);
   assert.match(refused, /401/);
+}
+
+/** Runs the program of docs/pusher.md, in this module. */
+async function quickStart(node) {
+  const [text] = await programs("### Go", "go", node);
+  const cwd = fileURLToPath(new URL(".", import.meta.url));
+  const folder = await mkdtemp(path.join(cwd, "quickstart-"));
+  try {
+    await writeFile(path.join(folder, "main.go"), text);
+    const env = { ...process.env, APP_SECRET: APP.secret };
+    await promisify(execFile)("go", ["run", `./${path.basename(folder)}`], { cwd, env });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }

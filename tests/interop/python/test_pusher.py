@@ -5,6 +5,8 @@ import functools
 import json
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -13,7 +15,7 @@ import pusher
 import pysher
 from pusher.errors import PusherBadAuth, PusherBadStatus
 
-from kit import Redis, Server, eventually
+from kit import DEADLINE, ROOT, Redis, Server, eventually
 
 APP = {"app_id": "1", "key": "278d425bdf160c739803", "secret": "7ad3773142a6692b25b8"}
 MASTER_KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
@@ -53,19 +55,33 @@ class Client:
             custom_host="127.0.0.1", port=nodes()[1].port, secure=False,
         )
         self.heard = []
+        self.subscribed = set()
+        self._watch(self.pusher.connection)
         self.pusher.connect()
-        test.addCleanup(self.pusher.disconnect, 1)
+        test.addCleanup(self.pusher.disconnect, 0.1)
         eventually(f"{user} is connected", lambda: self.pusher.connection.state == "connected")
 
     @property
     def id(self):
         return self.pusher.connection.socket_id
 
+    def _watch(self, connection):
+        """Notes subscriptions. Pysher knows a channel only after it has asked for it, and forgets an answer that
+        is faster than that."""
+        handle = connection.event_handler
+
+        def watch(event, data, channel):
+            if event == "pusher_internal:subscription_succeeded":
+                self.subscribed.add(channel)
+            handle(event, data, channel)
+
+        connection.event_handler = watch
+
     def subscribe(self, name, *events, auth=None):
         channel = self.pusher.subscribe(name, auth=auth)
-        for event in ("pusher_internal:subscription_succeeded", *events):
+        for event in events:
             channel.bind(event, lambda data, event=event: self.heard.append((event, data)))
-        self.hears("pusher_internal:subscription_succeeded")
+        eventually(f"{name} is subscribed", lambda: name in self.subscribed)
         return channel
 
     def hears(self, event):
@@ -136,6 +152,16 @@ class OnTwoNodes(unittest.TestCase):
         self.assertEqual(json.loads(ada.hears("letter")), {"n": 1})
         service.terminate_user_connections("ada")
         eventually("ada is closed", lambda: ada.pusher.connection.state != "connected")
+
+    def test_the_quick_start_of_the_page(self):
+        ada = Client(self)
+        ada.subscribe("news", "greeting")
+        page = (ROOT / "docs/pusher.md").read_text()
+        program = page.split("\n### Python\n")[1].split("```python\n")[1].split("```")[0]
+        program = program.replace("8080", str(nodes()[0].port)).replace("app-key", APP["key"])
+        env = {**os.environ, "APP_SECRET": APP["secret"]}
+        subprocess.run([sys.executable, "-c", program], env=env, timeout=DEADLINE, check=True)
+        self.assertEqual(json.loads(ada.hears("greeting")), {"text": "hello from Python"})
 
     def test_errors(self):
         with self.assertRaises(PusherBadAuth):
