@@ -9,7 +9,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { APP, Client, Cluster, MASTER_KEY, programs } from "../node/apps.mjs";
+import { APP, Client, Cluster, MASTER_KEY, programs, webhook } from "../node/apps.mjs";
 import { DEADLINE, eventually, freePort } from "../node/kit.mjs";
 
 /** The running program. */
@@ -42,8 +42,7 @@ class Program {
 
 test("pusher-http-go on another node than pusher-js", { timeout: 4 * DEADLINE }, async () => {
   const port = await freePort();
-  const app = `[[pusher.app.webhooks]]\nurl = "http://127.0.0.1:${port}/hooks"\n`;
-  const cluster = await Cluster.start({ app });
+  const cluster = await Cluster.start({ app: webhook(port) });
   const program = await Program.start(cluster.nodes[0], port);
   const ada = new Client(cluster.nodes[1].port, program, "ada");
   try {

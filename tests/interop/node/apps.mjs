@@ -53,6 +53,11 @@ export class Cluster {
   }
 }
 
+/** The line of an app that posts webhooks to an application on this port. */
+export function webhook(port) {
+  return `[[pusher.app.webhooks]]\nurl = "http://127.0.0.1:${port}/hooks"\n`;
+}
+
 /** The server library, which talks to this node. */
 export function backend(node, options = {}) {
   return new Library({
@@ -84,12 +89,12 @@ async function bodyOf(request) {
 
 /** The application: an empty page, signatures for the user that the client names, and a receiver of webhooks. */
 export class Application {
-  static async start(node) {
+  static async start(node, port) {
     const application = new Application();
     application.library = backend(node);
     application.hooks = [];
     application.server = http.createServer((request, response) => application.#answer(request, response));
-    application.server.listen(await freePort(), "127.0.0.1");
+    application.server.listen(port ?? (await freePort()), "127.0.0.1");
     await once(application.server, "listening");
     return application;
   }

@@ -2,18 +2,19 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { Application, Client, Cluster, backend } from "./apps.mjs";
-import { DEADLINE, eventually } from "./kit.mjs";
+import { Application, Client, Cluster, backend, webhook } from "./apps.mjs";
+import { DEADLINE, eventually, freePort } from "./kit.mjs";
 
 const timeout = 4 * DEADLINE;
 
 describe("pusher-js and pusher on two nodes", { concurrency: true }, () => {
   let cluster, here, there, application, service;
   before(async () => {
-    cluster = await Cluster.start();
+    const port = await freePort();
+    cluster = await Cluster.start({ app: webhook(port) });
     [here, there] = cluster.nodes;
     service = backend(here);
-    application = await Application.start(here);
+    application = await Application.start(here, port);
   });
   after(async () => {
     await application?.stop();
@@ -93,6 +94,20 @@ describe("pusher-js and pusher on two nodes", { concurrency: true }, () => {
     ben.close();
     assert.deepEqual(await ada.events("pusher:member_removed"), [{ id: "ben", info: { name: "ben ž" } }]);
     assert.equal(room.members.count, 1);
+  });
+
+  withClients("webhooks are signed, and told once", ["ada"], async (ada) => {
+    const channel = await ada.subscribe("presence-hooks");
+    channel.trigger("client-typing", { by: "ada" });
+    const hooks = () => application.hooks.filter((hook) => hook.channel === channel.name);
+    await eventually("three webhooks", () => hooks().length >= 3);
+    const byName = (one, other) => one.name.localeCompare(other.name);
+    const event = { name: "client_event", event: "client-typing", data: '{"by":"ada"}', socket_id: ada.id, user_id: "ada" };
+    assert.deepEqual(hooks().sort(byName), [
+      { name: "channel_occupied", channel: channel.name },
+      { ...event, channel: channel.name },
+      { name: "member_added", channel: channel.name, user_id: "ada" },
+    ]);
   });
 
   withClients("what is encrypted is read by subscribers only", ["ada"], async (ada) => {
