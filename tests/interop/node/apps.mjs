@@ -14,6 +14,13 @@ import { Registry, Server, eventually, freePort } from "./kit.mjs";
 export const APP = { id: "1", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" };
 export const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 
+// pusher-js waits for 30 s for a WebSocket to close that the server has closed, which would keep the process alive.
+const { setTimeout: startTimer } = globalThis;
+globalThis.setTimeout = (callback, delay, ...rest) => {
+  const timer = startTimer(callback, delay, ...rest);
+  return delay === 30_000 ? timer.unref() : timer;
+};
+
 /** The seconds after which a node that was killed counts as dead. */
 export const LEASE = 3;
 
