@@ -252,4 +252,4 @@ impl Drop for OpenHub {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
