@@ -15,6 +15,7 @@ mod farewell;
 mod handler;
 mod http;
 mod incoming;
+pub(crate) mod label;
 mod outgoing;
 mod presence;
 mod refused;
