@@ -4,13 +4,17 @@
 //! Invariants: once a client reads that it is subscribed, what any node publishes reaches it; before, it reads no event
 //! of the channel.
 
+use std::sync::Arc;
+
 use tieline::{Connection, JoinError};
 
 use super::{
     app::App,
+    cache,
     channel::{Channel, ChannelKind},
-    client::Client,
+    client::{Client, Part},
     incoming::Subscribe,
+    occupant::Occupant,
     outgoing::{self, EMPTY},
     presence::{EnterError, Member, Membership, SignedIn},
     signed,
@@ -47,9 +51,7 @@ pub(super) async fn subscribe(connection: &Connection, client: &mut Client, aske
 pub(super) fn unsubscribe(connection: &Connection, client: &mut Client, channel: &str) {
     if let Some(subscription) = client.subscriptions.remove(channel) {
         connection.leave(channel);
-        if let Some(member) = subscription.member {
-            member.leave();
-        }
+        subscription.leave();
     }
 }
 
@@ -91,7 +93,7 @@ async fn try_subscribe(
             }
         }
     }
-    let joined = join(connection, client, name, member).await;
+    let joined = join(connection, client, (&app, channel), member).await;
     joined.map_err(|error| {
         if let JoinError::TooMany(_) = error {
             cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
@@ -104,9 +106,10 @@ async fn try_subscribe(
 async fn join(
     connection: &Connection,
     client: &mut Client,
-    channel: &str,
+    (app, channel): (&Arc<App>, Channel<'_>),
     member: Option<(Membership, Member)>,
 ) -> Result<(), JoinError> {
+    let name = channel.name();
     let rules = client.hub.rules();
     let most = rules.and_then(|rules| rules.limits.groups);
     if let Some(most) = most.filter(|most| client.subscriptions.len() >= *most) {
@@ -119,19 +122,46 @@ async fn join(
     let data = match &member {
         Some((membership, member)) => membership.join(connection, member)?,
         None => {
-            connection.join(channel)?;
+            connection.join(name)?;
             EMPTY.to_owned()
         }
     };
     if !client.hub.cluster().synced().await {
-        tracing::debug!(channel, "subscribed before every node knows of it");
+        tracing::debug!(channel = name, "subscribed before every node knows of it");
     }
-    let text = outgoing::subscription_succeeded(channel, &data);
+    let kept = match channel.is_cached() {
+        true => kept(client, app, name).await,
+        false => None,
+    };
+    let text = outgoing::subscription_succeeded(name, &data);
     answer.write(text).await.map_err(closed)?;
+    if let Some(text) = kept {
+        answer.next_message().map_err(closed)?;
+        answer.write(text).await.map_err(closed)?;
+    }
     answer.finish().map_err(closed)?;
-    let membership = member.map(|(membership, _)| Box::new(membership));
-    client.subscriptions.add(channel, membership);
+    let part = match member {
+        Some((membership, _)) => Part::Member(Box::new(membership)),
+        None => Occupant::begin(client, app, channel).map_or(Part::Nothing, Part::Occupant),
+    };
+    client.subscriptions.add(name, part);
     Ok(())
+}
+
+/// What a subscriber of a cache channel is told first: read once it is in the group, so that it misses no event between
+/// the two. `None` if the registry does not answer.
+async fn kept(client: &Client, app: &App, channel: &str) -> Option<String> {
+    let last = cache::last(client.hub.cluster(), channel).await;
+    let last = last.inspect_err(|error| {
+        tracing::debug!(%error, channel, "subscribed without the event that is kept");
+    });
+    Some(match last.ok()? {
+        Some((event, _)) => outgoing::cached_event(channel, &event.name, &event.data),
+        None => {
+            client.place.pusher.webhooks.cache_miss(app, channel);
+            outgoing::cache_miss(channel)
+        }
+    })
 }
 
 /// The application signs `socket_id:channel`, and behind it the data of the subscription, if there is some.

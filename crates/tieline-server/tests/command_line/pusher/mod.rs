@@ -1,7 +1,9 @@
 //! The protocol of Pusher Channels, byte by byte.
 
 mod backends;
+mod cached;
 mod channels;
+mod counts;
 mod door;
 mod drain;
 mod events;

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     super::app::{App, LiveApps},
+    dispatcher::OF_CHANNELS,
     event::{ClientEvent, Event},
     progress::Receipt,
     settings::WebhookSettings,
@@ -138,6 +139,11 @@ impl Webhooks {
             let event = event();
             wanting.for_each(|one| one.send(&self.apps, &event, None));
         }
+    }
+
+    /// Whether any webhook of a hub wants to know when this channel is occupied or vacated.
+    pub(crate) fn want_occupancy(&self, hub: &str, channel: &str) -> bool {
+        self.want_any(hub, OF_CHANNELS, channel)
     }
 
     /// Tells all apps of a hub.
