@@ -55,9 +55,12 @@ pub(crate) enum ClientError {
     /// Longer than this bound.
     #[error("the answer has more than {} MiB", .0 >> 20)]
     TooLong(usize),
-    /// Not connected, not encrypted as configured, cut off, or not HTTP.
+    /// Not connected, not encrypted as configured, or cut off.
     #[error("{0}")]
     Network(String),
+    /// Connected, but to something that does not speak HTTP.
+    #[error("it does not speak HTTP: {0}")]
+    NotHttp(String),
 }
 
 /// The authorities of TLS are unusable.
@@ -74,6 +77,8 @@ pub(crate) enum Authorities<'a> {
     System,
     /// These alone, as PEM text.
     Given(&'a [u8]),
+    /// Any, also those of nobody: for requests to this machine that send nothing secret.
+    Unverified,
 }
 
 /// Sends requests to one server. Cheap to clone.
@@ -140,13 +145,18 @@ impl Client {
 
 /// The error with its causes: hyper names the cause only there. None of them quotes the request.
 fn network(error: &(dyn Error + 'static)) -> ClientError {
-    let mut text = error.to_string();
+    let (mut text, mut is_http) = (error.to_string(), true);
     let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
+        is_http &= !error.downcast_ref().is_some_and(hyper::Error::is_parse);
         cause = error.source();
     }
-    ClientError::Network(text)
+    if is_http {
+        ClientError::Network(text)
+    } else {
+        ClientError::NotHttp(text)
+    }
 }
 
 fn tls_config(authorities: Authorities<'_>) -> Result<ClientConfig, AuthorityError> {
@@ -154,12 +164,22 @@ fn tls_config(authorities: Authorities<'_>) -> Result<ClientConfig, AuthorityErr
         Authorities::None => RootCertStore::empty(),
         Authorities::System => system_roots()?,
         Authorities::Given(pem) => given_roots(pem)?,
+        Authorities::Unverified => return unverified(),
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| AuthorityError(error.to_string()))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn unverified() -> Result<ClientConfig, AuthorityError> {
+    let config = tieline_bench::unverified_tls();
+    let config = config.map_err(|error| AuthorityError(error.to_string()))?;
+    let mut config = ClientConfig::clone(&config);
+    // The connector names them.
+    config.alpn_protocols.clear();
+    Ok(config)
 }
 
 fn given_roots(pem: &[u8]) -> Result<RootCertStore, AuthorityError> {

@@ -123,6 +123,11 @@ pub(super) fn plain(text: &str) -> String {
 
 /// Runs what a command does with the API.
 pub(super) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    { runtime }.enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(future);
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    done
 }

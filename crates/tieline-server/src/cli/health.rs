@@ -6,26 +6,32 @@
 //! that is secret.
 
 use std::{
-    io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use http::{Uri, uri::Scheme};
-use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
+use http::{HeaderMap, Method, Uri, uri::Scheme};
+use tieline::Bytes;
+use tokio::time::timeout;
 
-use super::print::print;
-use crate::config::{
-    option::Opt,
-    settings::{Layers, Settings},
-    source,
+use super::{
+    admin_client::{block_on, plain},
+    print::print,
+};
+use crate::{
+    config::{
+        option::Opt,
+        settings::{Layers, Settings},
+        source,
+    },
+    http_client::{Answer, Authorities, Client, ClientError, Request},
 };
 
 /// More than any answer of a node has.
-const MAX_ANSWER: u64 = 64 << 10;
+const MAX_ANSWER: usize = 64 << 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct Health {
@@ -46,17 +52,17 @@ impl Health {
             Some(node) => node.clone(),
             None => Node::of(&self.settings()?)?,
         };
-        let deadline = Instant::now() + Duration::from_secs(self.timeout);
-        let (status, body) = node
-            .ask(deadline)
+        let Answer { status, body, .. } = block_on(node.ask(self.timeout))
             .with_context(|| format!("no answer from {}", node.authority))?;
+        let text = String::from_utf8_lossy(&body);
         ensure!(
             status == 200,
-            "{} is not ready: {status} {}",
+            "{} is not ready: {} {}",
             node.authority,
-            body.trim_end()
+            status.as_u16(),
+            plain(&text)
         );
-        print(body.as_bytes())
+        print(&body)
     }
 
     fn settings(&self) -> anyhow::Result<Settings> {
@@ -74,7 +80,6 @@ impl Health {
 struct Node {
     /// Its host and port.
     authority: String,
-    host: String,
     is_tls: bool,
 }
 
@@ -90,7 +95,6 @@ impl Node {
         let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Ok(Self {
             authority: format!("{host}:{port}"),
-            host: host.trim_matches(['[', ']']).to_owned(),
             is_tls,
         })
     }
@@ -107,105 +111,31 @@ impl Node {
         };
         Ok(Self {
             authority: SocketAddr::new(ip, listen.port()).to_string(),
-            host: ip.to_string(),
             is_tls: settings.tls.cert.is_some() || !settings.certificates.is_empty(),
         })
     }
 
-    /// Asks for `/readyz`. Returns the status and the body.
-    fn ask(&self, deadline: Instant) -> anyhow::Result<(u16, String)> {
-        let socket = BoundedStream {
-            socket: self.connect(deadline)?,
-            deadline,
-        };
-        if self.is_tls {
-            let name = ServerName::try_from(self.host.clone())?;
-            let session = ClientConnection::new(tieline_bench::unverified_tls()?, name)?;
-            self.exchange(StreamOwned::new(session, socket))
+    /// Asks for `/readyz`, for this many seconds.
+    async fn ask(&self, seconds: u64) -> anyhow::Result<Answer> {
+        let (scheme, authorities) = if self.is_tls {
+            ("https", Authorities::Unverified)
         } else {
-            self.exchange(socket)
-        }
-    }
-
-    fn connect(&self, deadline: Instant) -> anyhow::Result<TcpStream> {
-        let mut refused = None;
-        for address in self.authority.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, remaining(deadline)?) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => refused = Some(error),
+            ("http", Authorities::None)
+        };
+        let client = Client::new(authorities, HeaderMap::new(), MAX_ANSWER)?;
+        let request = Request {
+            method: Method::GET,
+            uri: format!("{scheme}://{}/readyz", self.authority).parse()?,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        match timeout(Duration::from_secs(seconds), client.send(&request)).await {
+            Ok(Err(error @ ClientError::NotHttp(_))) if !self.is_tls => {
+                bail!("{error}; if it expects TLS, use an https:// URL")
             }
+            Ok(answer) => Ok(answer?),
+            Err(_) => bail!("it takes longer than {seconds} s (--timeout)"),
         }
-        match refused {
-            Some(error) => Err(error.into()),
-            None => bail!("the host has no address"),
-        }
-    }
-
-    fn exchange(&self, mut stream: impl Read + Write) -> anyhow::Result<(u16, String)> {
-        let request = format!(
-            "GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.authority
-        );
-        stream.write_all(request.as_bytes())?;
-        stream.flush()?;
-        let mut answer = Vec::new();
-        let read = stream.take(MAX_ANSWER).read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer);
-        let parsed = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
-            let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?;
-            Some((status.parse().ok()?, body.to_owned()))
-        });
-        // A server may end the connection without the goodbye of TLS. What it has said counts.
-        match (parsed, read) {
-            (Some(parsed), _) => Ok(parsed),
-            (None, Err(error)) => Err(error.into()),
-            (None, Ok(_)) => {
-                bail!("it does not speak HTTP/1.1; if it expects TLS, use an https:// URL")
-            }
-        }
-    }
-}
-
-/// A socket whose reads and writes end at a deadline, however slowly the other side goes on.
-struct BoundedStream {
-    socket: TcpStream,
-    deadline: Instant,
-}
-
-impl Read for BoundedStream {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.socket
-            .set_read_timeout(Some(remaining(self.deadline)?))?;
-        self.socket.read(buffer).map_err(timed_out)
-    }
-}
-
-impl Write for BoundedStream {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.socket
-            .set_write_timeout(Some(remaining(self.deadline)?))?;
-        self.socket.write(bytes).map_err(timed_out)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.socket.flush()
-    }
-}
-
-/// The time that is left: never zero, which sockets take for no limit.
-fn remaining(deadline: Instant) -> std::io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(std::io::ErrorKind::TimedOut.into());
-    }
-    Ok(left)
-}
-
-/// Linux calls it "would block" when the time of a socket is over.
-fn timed_out(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        std::io::ErrorKind::WouldBlock => std::io::ErrorKind::TimedOut.into(),
-        _ => error,
     }
 }
 
@@ -247,7 +177,7 @@ mod tests {
         );
         let over_tls = Node::at("https://[::1]:8443/").unwrap();
         assert_eq!(over_tls.authority, "[::1]:8443");
-        assert_eq!((over_tls.host.as_str(), over_tls.is_tls), ("::1", true));
+        assert!(over_tls.is_tls);
         for url in ["127.0.0.1:8080", "ws://127.0.0.1:8080", "/readyz"] {
             let error = Node::at(url).unwrap_err();
             assert!(error.contains("http://127.0.0.1:8080"), "{error}");

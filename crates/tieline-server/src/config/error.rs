@@ -37,6 +37,11 @@ impl ConfigErrors {
             Invalid::Found(found) => {
                 self.add(format!("{what}: found {found}, expected {expected}"));
             }
+            Invalid::FoundFor(found, meant) => {
+                self.add(format!(
+                    "{what}: found {found}, expected {expected}; did you mean {meant:?}?"
+                ));
+            }
             Invalid::Other(why) => self.add(format!("{what}: {why}")),
             Invalid::Unreadable(why) => self.add_unreadable(format!("{what}: {why}")),
         }

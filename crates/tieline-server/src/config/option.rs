@@ -155,6 +155,8 @@ pub(crate) trait Setting: Sized {
 pub(crate) enum Invalid {
     /// It is something else than expected. May be shown.
     Found(String),
+    /// The same, and one of the words that are expected was probably meant.
+    FoundFor(String, &'static str),
     /// Expected is already said.
     Other(String),
     /// A file that it names cannot be read, now.

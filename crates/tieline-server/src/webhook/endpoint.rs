@@ -351,7 +351,9 @@ fn outcome(result: &Result<Answer, CallError>) -> Outcome {
         Err(CallError::Late) => Outcome::Late,
         Err(CallError::NotAllowed) => Outcome::NotAllowed,
         Err(CallError::Client(ClientError::TooLong(_))) => Outcome::TooLong,
-        Err(CallError::Client(ClientError::Network(_))) => Outcome::Network,
+        Err(CallError::Client(ClientError::Network(_) | ClientError::NotHttp(_))) => {
+            Outcome::Network
+        }
     }
 }
 

@@ -82,6 +82,7 @@ fn a_node_with_tls_is_asked_over_tls() {
     let (code, _, err) = health_of(address);
     assert_eq!(code, Some(1));
     assert!(err.contains(address), "{err}");
+    assert!(err.contains("if it expects TLS"), "{err}");
 }
 
 #[test]

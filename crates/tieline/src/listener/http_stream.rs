@@ -1,12 +1,15 @@
-//! The stream of an HTTP connection: its writes time out, and its place learns when bytes come.
+//! The stream of an HTTP connection: its writes time out, small ones leave together, and its place learns when bytes
+//! come.
 //!
-//! Owns the timer of a write that waits. Knows no HTTP.
+//! Owns the timer of a write that waits, and what is kept while the [`Hold`] says so. Knows no HTTP. Invariant: bytes
+//! leave in the order in which they were written.
 
 use std::{
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,7 +18,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::places::Place;
+use super::{pipelining::Hold, places::Place};
+
+/// Most bytes that are kept: some thirty responses without a body.
+const MAX_HELD: usize = 4 * 1024;
 
 /// Fails a write that has waited for `write_timeout`: a client that sends requests and never reads would keep
 /// its connection for ever.
@@ -25,6 +31,11 @@ pub(crate) struct HttpStream<S> {
     place: Arc<Place>,
     write_timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    hold: Hold,
+    /// What was written, and is to leave with what follows.
+    held: Vec<u8>,
+    /// Whether anything was written since the last flush.
+    is_written: bool,
 }
 
 impl<S> HttpStream<S> {
@@ -34,7 +45,14 @@ impl<S> HttpStream<S> {
             place,
             write_timeout,
             timer: None,
+            hold: Hold::default(),
+            held: Vec::new(),
+            is_written: false,
         }
+    }
+
+    pub(super) fn hold(&self) -> &Hold {
+        &self.hold
     }
 
     /// The stream itself, once it is no longer an HTTP connection.
@@ -60,6 +78,49 @@ impl<S> HttpStream<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> HttpStream<S> {
+    /// Whether what is written is kept. Not while the socket is full: then hyper has to wait for it.
+    fn holds(&self) -> bool {
+        self.hold.holds() && self.timer.is_none()
+    }
+
+    /// Keeps these bytes, if that is possible.
+    fn keep(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
+        self.is_written = true;
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if !self.holds() || self.held.len() + length > MAX_HELD {
+            return None;
+        }
+        for slice in slices {
+            self.held.extend_from_slice(slice);
+        }
+        self.hold.set_waits(true);
+        Some(length)
+    }
+
+    /// Writes what was kept.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, &self.held);
+            let written = ready!(self.limit(cx, polled))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.held.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what was kept, and flushes.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_held(cx))?;
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        ready!(self.limit(cx, polled))?;
+        self.hold.set_waits(false);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -81,6 +142,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(kept) = self.keep(&[IoSlice::new(bytes)]) {
+            return Poll::Ready(Ok(kept));
+        }
+        ready!(self.poll_held(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.limit(cx, polled)
     }
@@ -90,6 +155,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(kept) = self.keep(slices) {
+            return Poll::Ready(Ok(kept));
+        }
+        ready!(self.poll_held(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.limit(cx, polled)
     }
@@ -99,11 +168,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.limit(cx, polled)
+        if self.holds() {
+            self.hold.set_waits(true);
+        } else {
+            ready!(self.poll_leave(cx))?;
+        }
+        if mem::take(&mut self.is_written) {
+            // hyper flushes each response.
+            self.hold.count_response();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_held(cx))?;
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.limit(cx, polled)
     }

@@ -29,7 +29,6 @@ pub(crate) async fn serve_in_memory(
         client_certificate: None,
     };
     let place = guard.place();
-    let stream = server.http_stream(stream, place);
     let never = CancellationToken::new();
     server
         .serve_http(stream, accept_info, place, service, never)

@@ -15,6 +15,7 @@ mod http_stream;
 #[cfg(feature = "testing")]
 mod in_memory;
 mod network;
+mod pipelining;
 mod places;
 mod proxy;
 mod service;

@@ -6,6 +6,7 @@ use super::limits::ExcessPolicy;
 use crate::config::{
     option::{Invalid, Place, Setting},
     section::section,
+    suggest,
     types::{Origin, Size},
 };
 
@@ -117,18 +118,32 @@ pub(crate) enum Anonymous {
     Anyone,
 }
 
+impl Anonymous {
+    /// The word for what somebody has written.
+    fn meant(text: &str, place: &Place<'_>) -> Option<&'static str> {
+        match bool::from_text(text, place) {
+            Ok(true) => Some("anyone"),
+            Ok(false) => Some("never"),
+            Err(_) => suggest::nearest(text, ["never", "loopback", "anyone"].into_iter()),
+        }
+    }
+}
+
 impl Setting for Anonymous {
     const EXPECTED: &'static str = "\"never\", \"loopback\" or \"anyone\"";
     const METAVAR: &'static str = "WHO";
     const BARE: Option<&'static str> = Some("anyone");
 
-    /// A flag or a variable may also say yes or no to anyone.
     fn from_text(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
-        match (text, bool::from_text(text, place)) {
-            ("never", _) => Ok(Self::Never),
-            ("loopback", _) | (_, Ok(false)) => Ok(Self::Loopback),
-            ("anyone", _) | (_, Ok(true)) => Ok(Self::Anyone),
-            _ => Err(Invalid::text(text)),
+        match text {
+            "never" => Ok(Self::Never),
+            "loopback" => Ok(Self::Loopback),
+            "anyone" => Ok(Self::Anyone),
+            // Not taken for it: a server that anyone may use is one whose operator has written so.
+            _ => Err(match (Self::meant(text, place), Invalid::text(text)) {
+                (Some(meant), Invalid::Found(found)) => Invalid::FoundFor(found, meant),
+                (_, invalid) => invalid,
+            }),
         }
     }
 

@@ -60,6 +60,11 @@ fn mistakes_are_named_with_what_was_meant() {
              \"10s\", \"250ms\" or \"1h\"",
         ),
         (
+            "[hub_defaults]\nanonymous = \"yes\"",
+            "t.toml:2: invalid `hub_defaults.anonymous`: found \"yes\", expected \"never\", \"loopback\" or \"anyone\"; \
+             did you mean \"anyone\"?",
+        ),
+        (
             "limits = 1",
             "t.toml:1: invalid `limits`: expected a table, as in [limits]",
         ),
@@ -80,6 +85,23 @@ fn mistakes_are_named_with_what_was_meant() {
         let error = error(file);
         assert!(error.starts_with(expected), "{file:?}: {error}");
     }
+}
+
+#[test]
+fn only_the_word_itself_lets_anyone_in() {
+    let refused = |text: &str, meant: &str| {
+        let error = load("", &[("TIELINE_ANONYMOUS", text)], &[]).err().unwrap();
+        let found =
+            format!("found {text:?}, expected \"never\", \"loopback\" or \"anyone\"{meant}");
+        assert!(error.ends_with(&found), "{error}");
+    };
+    for text in ["yes", "true", "1", "on", "Anyone", "anyon"] {
+        refused(text, "; did you mean \"anyone\"?");
+    }
+    for text in ["no", "false", "0", "Never"] {
+        refused(text, "; did you mean \"never\"?");
+    }
+    refused("nobody at all", "");
 }
 
 #[test]

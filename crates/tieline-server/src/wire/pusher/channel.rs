@@ -60,11 +60,6 @@ impl<'a> Channel<'a> {
         Ok(Self { name, kind })
     }
 
-    /// The channel of a user's own.
-    pub(super) fn name_to_user(user: &str) -> String {
-        format!("{TO_USER}{user}")
-    }
-
     pub(super) fn name(self) -> &'a str {
         self.name
     }
@@ -122,7 +117,6 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(Channel::name_to_user("1"), "#server-to-user-1");
     }
 
     #[test]

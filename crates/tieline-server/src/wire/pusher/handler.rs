@@ -12,7 +12,7 @@ use super::{
     event,
     incoming::{ClientEvent, ClientFrame},
     outgoing::{self, EMPTY},
-    presence::sign_in,
+    sign_in::sign_in,
     subscribe::{subscribe, unsubscribe},
     webhooks,
 };

@@ -21,6 +21,7 @@ mod outgoing;
 mod presence;
 mod refused;
 pub(crate) mod service;
+mod sign_in;
 mod signed;
 mod subscribe;
 mod upgrade;

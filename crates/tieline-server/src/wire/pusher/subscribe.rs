@@ -119,19 +119,19 @@ async fn join(
     // answer, which has to wait until other nodes know of the join, are behind the answer.
     let closed = |_| JoinError::Closed;
     let mut answer = connection.stream_text().await.map_err(closed)?;
-    let data = match &member {
-        Some((membership, member)) => membership.join(connection, member)?,
-        None => {
-            connection.join(name)?;
-            EMPTY.to_owned()
-        }
+    let data = if let Some((membership, member)) = &member {
+        membership.join(connection, member)?
+    } else {
+        connection.join(name)?;
+        EMPTY.to_owned()
     };
     if !client.hub.cluster().synced().await {
         tracing::debug!(channel = name, "subscribed before every node knows of it");
     }
-    let kept = match channel.is_cached() {
-        true => kept(client, app, name).await,
-        false => None,
+    let kept = if channel.is_cached() {
+        kept(client, app, name).await
+    } else {
+        None
     };
     let text = outgoing::subscription_succeeded(name, &data);
     answer.write(text).await.map_err(closed)?;

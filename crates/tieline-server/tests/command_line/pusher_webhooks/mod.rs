@@ -229,7 +229,7 @@ fn sign(text: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let signature = hmac::sign(&key, text);
     let digits = signature.as_ref().iter();
-    digits.map(|byte| format!("{byte:02x}")).collect()
+    digits.fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 /// An event as its name, the end of its channel's name, and its user: all that it has.

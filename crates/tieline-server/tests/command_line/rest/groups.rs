@@ -92,6 +92,20 @@ fn many_are_added_and_removed_by_a_filter() {
             let answer = nodes.send(path, JSON, body);
             answer.is_error(400, "Error.BadRequest");
         }
+        for (body, why) in [
+            (
+                r#"{"groups":["g"],"filtr":"userId eq 'ada'"}"#,
+                "unknown field `filtr`, expected `groups` or `filter`",
+            ),
+            (
+                r#" [["g"],"userId eq 'ada'"]"#,
+                "the body is not a JSON object",
+            ),
+        ] {
+            let answer = nodes.send(path, JSON, body);
+            answer.is_error(400, "Error.BadRequest");
+            assert!(answer.body.contains(why), "{}", answer.body);
+        }
         let answer = nodes.send(path, "text/plain", body);
         answer.is_error(415, "Error.UnsupportedMediaType");
         let bare = request(&nodes.first, "POST", path, "", body.as_bytes());

@@ -170,9 +170,10 @@ fn events_of_clients_have_their_headers_and_bodies() {
     assert_eq!(seen.path, "/eh/chat/b%2Fin?code=hunter2");
     assert_eq!(seen.body, [0, 255]);
 
+    // Its metadata is not among the headers.
     send(
         &mut scene,
-        r#""event":"t","dataType":"text","data":"\u017e""#,
+        r#""event":"t","dataType":"text","data":"\u017e","metadata":{"a":"1"}"#,
     );
     let headers = [
         ("ce-type", "azure.webpubsub.user.t"),
@@ -180,6 +181,15 @@ fn events_of_clients_have_their_headers_and_bodies() {
     ];
     let seen = scene.expect("t", 4, STATES[1], &headers);
     assert_eq!(seen.text(), "ž");
+
+    scene.client.send(
+        r#"{"type":"invoke","invocationId":"1","target":"event","event":"i","dataType":"text","data":"a","metadata":{"a":"1"}}"#,
+    );
+    let headers = [
+        ("ce-type", "azure.webpubsub.user.i"),
+        ("content-type", "text/plain"),
+    ];
+    scene.expect("i", 5, STATES[1], &headers);
 }
 
 #[test]

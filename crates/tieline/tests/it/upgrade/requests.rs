@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::kit::{
     HttpResponse, Raw, Server,
-    raw::{TEXT, frame, request},
+    raw::{PING, PONG, TEXT, frame, request},
     run, serve,
 };
 
@@ -30,6 +30,27 @@ fn a_good_request_is_answered_as_rfc_6455_says() {
         let accept = Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(answer.header("sec-websocket-accept"), accept);
         assert_eq!(answer.header("sec-websocket-protocol"), None);
+    });
+}
+
+#[test]
+fn an_upgrade_may_come_with_other_requests_before_it() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let plain = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        let mut raw = Raw::over(TcpStream::connect(server.address).await.unwrap());
+        let question = frame(PING, b"are you there?");
+        let requests = [plain, plain, plain, &request("/?id=a", "")].concat();
+        raw.write(&[requests.as_bytes(), &question].concat()).await;
+        for _ in 0..3 {
+            assert_eq!(raw.answer().await.status / 100, 4);
+        }
+        assert_eq!(raw.answer().await.status, 101);
+        let answer = raw.frame().await.unwrap();
+        assert_eq!(
+            (answer.opcode, &*answer.payload),
+            (PONG, &b"are you there?"[..])
+        );
     });
 }
 

@@ -17,7 +17,7 @@ const MAX_INFO: usize = 1024;
 /// A user with information about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::wire::pusher) struct Member {
-    pub(super) id: Arc<str>,
+    pub(in crate::wire::pusher) id: Arc<str>,
     /// JSON; empty without any.
     pub(super) info: Arc<str>,
 }
@@ -53,7 +53,10 @@ impl Member {
         Self::new(&id, data.user_info)
     }
 
-    pub(super) fn new(id: &str, info: Option<&RawValue>) -> Result<Self, InvalidMember> {
+    pub(in crate::wire::pusher) fn new(
+        id: &str,
+        info: Option<&RawValue>,
+    ) -> Result<Self, InvalidMember> {
         let is_id = (1..=MAX_ID).contains(&id.chars().count()) && !id.starts_with('\0');
         if !is_id {
             return Err(InvalidMember::Id);

@@ -9,7 +9,7 @@ use tieline::{ClientId, Connection, EnterOutcome, Exit, JoinError, PresenceError
 use super::{
     member::{InvalidMember, Member},
     rooms::{OpenRoom, Rooms},
-    sign_in::SignedIn,
+    signed_in::SignedIn,
 };
 use crate::app::hubs::HubHandle;
 

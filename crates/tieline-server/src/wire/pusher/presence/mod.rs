@@ -8,14 +8,14 @@ mod member;
 mod membership;
 mod room;
 mod rooms;
-mod sign_in;
+mod signed_in;
 mod watched;
-mod watchlist;
+pub(super) mod watchlist;
 
 pub(super) use self::{
-    member::Member,
+    member::{InvalidMember, Member},
     membership::{EnterError, Membership},
     rooms::Rooms,
-    sign_in::{SignedIn, sign_in},
+    signed_in::SignedIn,
     watched::WatchedUsers,
 };

@@ -69,7 +69,7 @@ impl Room {
                 let now: BTreeMap<_, _> = members
                     .map(|one| (Arc::clone(&one.user), Arc::clone(&one.info)))
                     .collect();
-                self.replace(now)
+                self.replace(&now)
             }
             Change::Transitions { transitions, .. } => {
                 let transitions = transitions.iter();
@@ -81,7 +81,7 @@ impl Room {
     }
 
     /// Everything was read anew: only what differs is told.
-    fn replace(&mut self, now: BTreeMap<Arc<str>, Arc<str>>) -> Vec<Telling> {
+    fn replace(&mut self, now: &BTreeMap<Arc<str>, Arc<str>>) -> Vec<Telling> {
         let told: Vec<_> = self.told.keys().cloned().collect();
         let gone = told.iter().filter(|user| !now.contains_key(*user));
         let mut tellings: Vec<_> = gone.filter_map(|user| self.remove(user)).collect();

@@ -10,17 +10,17 @@ use serde_json::value::RawValue;
 use tieline::Connection;
 use tokio::time::{Instant, timeout_at};
 
-use super::watched::WatchedUser;
-use crate::wire::pusher::{client::Client, outgoing};
+use super::watched::{WatchedUser, WatchedUsers};
+use crate::{app::hubs::HubHandle, wire::pusher::outgoing};
 
 /// Users of a watchlist, at most.
-pub(super) const MAX_WATCHED: usize = 100;
+pub(in crate::wire::pusher) const MAX_WATCHED: usize = 100;
 
 /// How long a client waits for what is not known yet, to be told of all users at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The users of a list, which may be missing; one more than are watched at most.
-pub(super) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
+pub(in crate::wire::pusher) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
     let list =
         list.and_then(|list| serde_json::from_str::<Vec<serde_json::Value>>(list.get()).ok());
     let list = list.unwrap_or_default();
@@ -37,14 +37,13 @@ pub(super) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
 }
 
 /// Tells a client of these users from now on.
-pub(super) fn start<'a>(
+pub(in crate::wire::pusher) fn start<'a>(
     connection: &Connection,
-    client: &Client,
+    (watched, hub): (&WatchedUsers, &HubHandle),
     users: impl Iterator<Item = &'a Arc<str>>,
 ) {
-    let watched = &client.place.pusher.watched;
     let of = |user: &Arc<str>| {
-        let watched = watched.watch(&client.hub, user)?;
+        let watched = watched.watch(hub, user)?;
         Some(Watched {
             id: Arc::clone(user),
             user: watched,

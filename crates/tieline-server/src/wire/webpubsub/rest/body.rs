@@ -60,6 +60,10 @@ pub(super) async fn json<T: for<'a> Deserialize<'a>>(
         return Err(Error::media_type(JSON));
     }
     let json = read(body).await?;
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        // serde would take an array for the values of the object.
+        return Err(Error::bad_request("body", "the body is not a JSON object"));
+    }
     serde_json::from_slice(&json)
         .map_err(|error| Error::bad_request("body", format!("the body cannot be read: {error}")))
 }

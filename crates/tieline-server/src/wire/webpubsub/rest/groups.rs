@@ -26,8 +26,10 @@ use crate::wire::outcome::MissedLog;
 /// Most groups of one request.
 const MAX_GROUPS: usize = 1000;
 
-/// What `:addToGroups` and `:removeFromGroups` are told.
+/// What `:addToGroups` and `:removeFromGroups` are told. Nothing else, because a request without a filter is about
+/// everyone, and so would one be whose filter is misspelt.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Bulk {
     #[serde(default)]
     groups: Vec<String>,

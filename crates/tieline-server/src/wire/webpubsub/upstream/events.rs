@@ -280,9 +280,9 @@ fn event_of<'a>(
 fn client_text(error: &EventError) -> &'static str {
     match error {
         EventError::Call(CallError::Late) => "the event handler did not answer in time",
-        EventError::Call(CallError::Down | CallError::Client(ClientError::Network(_))) => {
-            "the event handler does not answer"
-        }
+        EventError::Call(
+            CallError::Down | CallError::Client(ClientError::Network(_) | ClientError::NotHttp(_)),
+        ) => "the event handler does not answer",
         EventError::Call(CallError::NotAllowed) => "the event handler does not allow this server",
         EventError::Call(CallError::Client(ClientError::TooLong(_))) => {
             "the event handler answered with too much data"

@@ -3,21 +3,19 @@
 //! Owns the check of what the application has signed, and what the client is told. Must not know the syntax of frames.
 //! Invariant: a connection is one user at most, and that user is online for exactly as long.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tieline::{Connection, Exit, Presence, UserError};
+use tieline::{Connection, UserError};
 
 use super::{
-    member::{InvalidMember, Member},
-    watchlist::{self, MAX_WATCHED},
-};
-use crate::wire::pusher::{
     app::App,
     client::Client,
     incoming::SignIn,
     outgoing,
+    presence::{
+        InvalidMember, Member, SignedIn,
+        watchlist::{self, MAX_WATCHED},
+    },
     signed::{self, InvalidSignature},
 };
 
@@ -26,21 +24,6 @@ const UNAUTHORIZED: u16 = 4009;
 
 /// The code of errors about a watchlist.
 const WATCHLIST: u16 = 4302;
-
-/// A user who has signed in on a connection.
-pub(in crate::wire::pusher) struct SignedIn {
-    member: Member,
-    /// `None` if nobody can know who is online.
-    _online: Option<Online>,
-}
-
-/// A connection of a user, who is online until the last of them is dropped.
-struct Online {
-    presence: Presence,
-    user: Arc<str>,
-    /// Whether it has begun.
-    is_in: bool,
-}
 
 /// Why a client is not signed in.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +49,7 @@ struct UserData<'a> {
 }
 
 /// Signs a client in, or tells it why not.
-pub(in crate::wire::pusher) async fn sign_in(
-    connection: &Connection,
-    client: &mut Client,
-    asked: &SignIn<'_>,
-) {
+pub(super) async fn sign_in(connection: &Connection, client: &mut Client, asked: &SignIn<'_>) {
     if let Err(error) = try_sign_in(connection, client, asked).await {
         let code = matches!(error, SignInError::Signature(_)).then_some(UNAUTHORIZED);
         connection.emit(outgoing::error(code, &error.to_string()));
@@ -94,8 +73,8 @@ async fn try_sign_in(
     // To sign in again changes nothing.
     let is_new = client.user.is_none();
     if is_new {
-        let _online = Online::begin(client.hub.presence(), &member.id).await;
-        client.user = Some(Box::new(SignedIn { member, _online }));
+        let user = SignedIn::begin(client.hub.presence(), member).await;
+        client.user = Some(Box::new(user));
     }
     connection.emit(outgoing::signed_in(&asked.user_data));
     let watched = watchlist::ids(data.watchlist);
@@ -105,7 +84,8 @@ async fn try_sign_in(
     }
     if is_new {
         let users = watched.iter().take(MAX_WATCHED);
-        watchlist::start(connection, client, users);
+        let watched = &client.place.pusher.watched;
+        watchlist::start(connection, (watched, &client.hub), users);
     }
     Ok(())
 }
@@ -121,42 +101,5 @@ impl<'a> UserData<'a> {
     fn parse(data: &'a str) -> Option<Self> {
         let is_object = data.trim_ascii_start().starts_with('{');
         is_object.then(|| serde_json::from_str(data).ok())?
-    }
-}
-
-impl SignedIn {
-    /// Who it is on presence channels, unless the application has signed another member.
-    pub(super) fn member(&self) -> &Member {
-        &self.member
-    }
-
-    pub(in crate::wire::pusher) fn id(&self) -> &str {
-        &self.member.id
-    }
-}
-
-impl Online {
-    async fn begin(presence: Option<&Presence>, user: &Arc<str>) -> Option<Self> {
-        let presence = presence?;
-        let entering = presence.sign_in(user);
-        // From here on, so that it signs out even if this is dropped while the registry is asked.
-        let mut online = Self {
-            presence: presence.clone(),
-            user: Arc::clone(user),
-            is_in: true,
-        };
-        if let Err(error) = entering.await {
-            tracing::debug!(%error, "nobody is told that a user is online");
-            online.is_in = false;
-        }
-        Some(online)
-    }
-}
-
-impl Drop for Online {
-    fn drop(&mut self) {
-        if self.is_in {
-            self.presence.sign_out(&self.user, Exit::Disconnected);
-        }
     }
 }
