@@ -155,13 +155,12 @@ async fn kept(client: &Client, app: &App, channel: &str) -> Option<String> {
     let last = last.inspect_err(|error| {
         tracing::debug!(%error, channel, "subscribed without the event that is kept");
     });
-    Some(match last.ok()? {
-        Some((event, _)) => outgoing::cached_event(channel, &event.name, &event.data),
-        None => {
-            client.place.pusher.webhooks.cache_miss(app, channel);
-            outgoing::cache_miss(channel)
-        }
-    })
+    let Some((event, _)) = last.ok()? else {
+        client.place.pusher.webhooks.cache_miss(app, channel);
+        return Some(outgoing::cache_miss(channel));
+    };
+    let text = outgoing::cached_event(channel, &event.name, &event.data);
+    Some(text)
 }
 
 /// The application signs `socket_id:channel`, and behind it the data of the subscription, if there is some.

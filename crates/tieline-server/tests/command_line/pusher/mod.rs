@@ -1,5 +1,6 @@
 //! The protocol of Pusher Channels, byte by byte.
 
+mod across;
 mod backends;
 mod cached;
 mod channels;
