@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Pusher, configuration};
 use crate::{
+    kit::ask_to_upgrade,
     pusher_http::request::Request,
     rest::{self, JsonClient},
 };
@@ -162,6 +163,18 @@ fn other_clients_join_guarded_groups_only_if_they_are_named() {
             let refused = shared.nodes.call("PUT", &path);
             assert_eq!(refused.status, 400, "{path}: {refused:?}");
         }
+    }
+    for (group, status) in [
+        ("private-encrypted-a", "403"),
+        ("#a", "403"),
+        ("private-a", "101"),
+    ] {
+        let path = rest::client_path(json!({"sub": "ada", "webpubsub.group": group}));
+        let (_, head) = ask_to_upgrade(shared.nodes.second_address(), &path, "");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status}")),
+            "{group}: {head}"
+        );
     }
     let many = r##"{"groups":["room","#server-to-user-bob"]}"##;
     let refused = shared.nodes.send("/:addToGroups", "application/json", many);
