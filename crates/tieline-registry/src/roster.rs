@@ -116,12 +116,16 @@ impl Term {
 
 /// A place in the journal: that of a transition, or of the mark with which a journal begins.
 ///
-/// Two are equal if they name the same place. A position that came with a transition also knows its content, so
+/// Two are equal if they name the same place. A position that came with a transition may also know its content, so
 /// that a read can tell that another one stands in its place.
+///
+/// In some registries, as on etcd, a place may be one at which nothing happened. Their positions have a *rank*, so
+/// that a reader can tell that it is beyond such a place.
 #[derive(Clone)]
 pub struct Position {
     place: Arc<str>,
     digest: Option<u64>,
+    rank: Option<(u64, u64)>,
 }
 
 impl Position {
@@ -130,6 +134,7 @@ impl Position {
         Self {
             place: place.into(),
             digest: None,
+            rank: None,
         }
     }
 
@@ -138,6 +143,23 @@ impl Position {
         Self {
             digest: Some(digest),
             ..self
+        }
+    }
+
+    /// The same place with its rank. Of two positions of one journal, the later one has the higher rank.
+    pub fn with_rank(self, rank: (u64, u64)) -> Self {
+        Self {
+            rank: Some(rank),
+            ..self
+        }
+    }
+
+    /// Whether a reader of the journal that is here has read everything up to a place: it is the same, or has no
+    /// higher rank.
+    pub fn has_reached(&self, place: &Self) -> bool {
+        match (self.rank, place.rank) {
+            (Some(own), Some(other)) => own >= other,
+            _ => self == place,
         }
     }
 
@@ -239,7 +261,7 @@ pub enum PutOp {
     Leave,
 }
 
-/// The result of a put. Unless it is done, nothing was carried out.
+/// The result of a put. Unless it is done, it is unknown which items were carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutReply {
     /// It is done, as a whole.
@@ -317,8 +339,14 @@ pub struct RosterPage {
 /// What follows a position in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalReply {
-    /// At most [`MAX_READ`] transitions; fewer at the end of the journal.
-    Entries(Vec<JournalEntry>),
+    /// The transitions, in order.
+    Entries {
+        /// At most [`MAX_READ`]; fewer at the end of the journal.
+        entries: Vec<JournalEntry>,
+        /// How far the journal has been read, which is where to go on: the place of the last transition, or, if there
+        /// was none, the position from which it was read. Where positions have a rank, it may be beyond these.
+        reached: Position,
+    },
     /// The journal does not contain the position, or another entry in its place.
     Broken,
 }

@@ -22,8 +22,8 @@ use crate::{
 ///
 /// # What every registry guarantees
 ///
-/// - A put is carried out as a whole or not at all, only while its term has not ended, and only if no put with its
-///   number or a higher one was carried out before. So a late or repeated put does no harm.
+/// - A put is carried out only while its term has not ended, and only if no put with its number or a higher one was
+///   carried out before. So a late or repeated put does no harm.
 /// - A term whose lease has run out and that was not renewed since is ended by [`tend`](Self::tend), or by the
 ///   registry itself, for good: from then on it answers [`Lost`](PutReply::Lost), and its entries go, however many
 ///   steps that takes.
@@ -32,6 +32,8 @@ use crate::{
 ///   that gives every lease its whole length again after such an event need not.
 /// - A [`read`](Self::read) from a position either returns every transition since, in order, or is
 ///   [`Broken`](JournalReply::Broken).
+/// - What is known about a member is what [`Enter`](crate::PutOp::Enter) said last. When the term goes that said it, a
+///   registry may fall back to what another one says, and then the journal tells the change.
 /// - The data does not grow with the number of past members. The journal keeps about 65,536 transitions.
 ///
 /// The crate `tieline-registry-conformance` tests these and the contract of each method.
@@ -68,7 +70,7 @@ pub trait Rosters: fmt::Debug + Send + Sync + 'static {
     /// whole walk is listed at least once.
     fn rosters(&self, kind: RosterKind, from: Cursor) -> RegistryFuture<'_, Page<RosterName>>;
 
-    /// What follows a position in the journal.
+    /// What follows a position in the journal, at least up to where it ended when it was asked for.
     fn read<'a>(&'a self, after: &'a Position) -> RegistryFuture<'a, JournalReply>;
 
     /// Takes the place of the cluster's one dispatcher for a term, if no term that lives has it; with `reached`,

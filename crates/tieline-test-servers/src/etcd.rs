@@ -172,6 +172,13 @@ impl Etcd {
             .await;
     }
 
+    /// Loses all data of a single server, which restarts meanwhile and begins to count anew.
+    pub async fn wipe(&mut self) {
+        self.kill(0);
+        fs::remove_dir_all(self.data_folder()).unwrap();
+        self.restart(0, true).await;
+    }
+
     async fn replace_folder(&mut self, from: &Path, to: &Path) {
         self.kill(0);
         if to.exists() {

@@ -77,13 +77,15 @@ impl Writer {
         let (mut all, mut at) = (Vec::new(), self.begin.clone());
         loop {
             let reply = expect_reply(self.rosters().read(&at).await);
-            let JournalReply::Entries(entries) = reply else {
+            let JournalReply::Entries { entries, reached } = reply else {
                 panic!("nothing has happened to the journal");
             };
             let Some(last) = entries.last() else {
                 return all;
             };
-            at = last.position.clone();
+            let is_read = reached.has_reached(&last.position);
+            assert!(is_read, "{reached:?} is not beyond {last:?}");
+            at = reached;
             all.extend(entries);
         }
     }
@@ -127,8 +129,11 @@ pub(crate) async fn a_roster_is_told_first_in_last_out(
     first.put(PutOp::Enter, "ada", "2").await;
     first.put(PutOp::Reenter, "ada", "3").await;
     first.put(PutOp::Leave, "ada", "").await;
+    let mut told = first.told().await;
+    // Where information goes with its term, what the other one said is left.
+    let has_gone = told.pop_if(|last| last == "~ada:1:2").is_some();
     assert_eq!(
-        first.told().await,
+        told,
         ["+ada:1:1", "+grace:x:2", "~ada:2:2"],
         "ada is there under the second term"
     );
@@ -138,12 +143,10 @@ pub(crate) async fn a_roster_is_told_first_in_last_out(
         .into_iter()
         .map(|member| format!("{}:{}", member.user, member.info))
         .collect();
-    assert_eq!(members, ["ada:2", "grace:x"].map(str::to_owned).into());
-    let tail = reply.tail;
-    assert_eq!(
-        Some(&tail),
-        first.journal().await.last().map(|last| &last.position)
-    );
+    let ada = if has_gone { "ada:1" } else { "ada:2" };
+    assert_eq!(members, [ada, "grace:x"].map(str::to_owned).into());
+    first.begin = reply.tail;
+    assert!(first.told().await.is_empty(), "the roster has it already");
     let more = expect_reply(first.rosters().roster(&lobby(), 1).await);
     assert_eq!((more.count, more.members), (2, None));
     Ok(())

@@ -144,7 +144,7 @@ pub(crate) async fn moved_then_posted(harness: &dyn RegistryHarness) -> Scenario
 /// The position of the next transition, at which somebody joins.
 async fn next(stage: &Stage<'_>, after: &Position) -> Position {
     let reply = expect_reply(stage.rosters().read(after).await);
-    let JournalReply::Entries(entries) = reply else {
+    let JournalReply::Entries { entries, .. } = reply else {
         panic!("nothing has happened to the journal");
     };
     let first = entries.first().expect("somebody has joined");

@@ -163,10 +163,12 @@ impl Stage<'_> {
             };
             match expect_reply(self.rosters().read(&at).await) {
                 JournalReply::Broken => self.auditor.at = None,
-                JournalReply::Entries(entries) if entries.is_empty() => return,
-                JournalReply::Entries(entries) => {
+                JournalReply::Entries { entries, reached } => {
+                    self.auditor.at = Some(reached);
+                    if entries.is_empty() {
+                        return;
+                    }
                     for entry in entries {
-                        self.auditor.at = Some(entry.position);
                         if entry.roster != lobby {
                             continue;
                         }

@@ -19,6 +19,10 @@ pub(super) enum CallError {
     Timeout,
     /// The lease is gone; nothing was carried out.
     LeaseGone,
+    /// There is a lease of this name already.
+    LeaseExists,
+    /// The revision is not kept any more, or has been lost.
+    RevisionGone,
     /// The token is missing, invalid or expired; nothing was carried out.
     InvalidToken(String),
     /// Authentication was requested, but is not enabled.
@@ -31,6 +35,11 @@ pub(super) enum CallError {
     Rejected(String),
     /// Others changed the same keys in every round.
     Contention(&'static str),
+}
+
+/// The error of an operation whose call failed.
+pub(super) fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
+    move |error| error.into_registry_error(operation)
 }
 
 impl CallError {
@@ -49,6 +58,10 @@ impl CallError {
         let has = |part| said.contains(part);
         if has("requested lease not found") {
             Self::LeaseGone
+        } else if has("lease already exists") {
+            Self::LeaseExists
+        } else if has("required revision") {
+            Self::RevisionGone
         } else if has("invalid auth token")
             || has("auth store is old")
             || has("user name is empty")
@@ -141,6 +154,8 @@ impl CallError {
                 (Unavailable, text)
             }
             Self::LeaseGone => (Unavailable, "the lease is gone".to_owned()),
+            Self::LeaseExists => (Unavailable, "the lease is there already".to_owned()),
+            Self::RevisionGone => (Unavailable, "the revision is not kept any more".to_owned()),
             Self::AuthDisabled => (Unavailable, "authentication is not enabled".to_owned()),
             Self::InvalidToken(text) | Self::Denied(text) => (Denied, text),
             Self::Misconfigured(text) => (Misconfigured, text),

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::{
     Request,
     client::Grpc,
-    metadata::{Ascii, MetadataValue},
+    metadata::{Ascii, MetadataMap, MetadataValue},
 };
 
 use super::{
@@ -99,9 +99,17 @@ impl EtcdClient {
         &self.endpoints
     }
 
-    /// Of a call.
+    /// How long one call may take.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Adds what the head of a stream needs: the token, and that a server without a leader ends it.
+    pub(super) fn authorize(&self, metadata: &mut MetadataMap) {
+        if let Some(token) = self.token.read().value.clone() {
+            metadata.insert("token", token);
+        }
+        metadata.insert("hasleader", MetadataValue::from_static("true"));
     }
 
     /// Makes a call within the timeout.

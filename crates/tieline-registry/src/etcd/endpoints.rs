@@ -45,6 +45,13 @@ pub(super) struct ChosenEndpoint {
     pub(super) channel: Channel,
 }
 
+impl ChosenEndpoint {
+    /// Whether it is the same connection of the same endpoint.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.index, self.number) == (other.index, other.number)
+    }
+}
+
 impl Endpoints {
     /// The error says why a host or certificate cannot be used. Connects on the first call, but needs a
     /// tokio runtime already.

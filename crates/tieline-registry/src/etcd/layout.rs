@@ -10,6 +10,7 @@
 //! | `S` + `epoch` | when the epoch began, in µs of the clock |
 //! | `S` + `value/` + key of a name, escaped | a value: when it ends, in µs of the clock, and its bytes |
 //! | `S` + `refilling/` + address, or `*` for all | exists while entries may be missing |
+//! | `S` + `presence/` + … | rosters: see `roster_layout` |
 //!
 //! Other programs know the default namespace only. In another one there are no entries: the shadow is all.
 //!
@@ -38,6 +39,7 @@ pub(super) struct Layout {
     epoch: String,
     mark: String,
     value: String,
+    rosters: String,
 }
 
 /// The shadow of an entry: the arrival of the connection, and its node.
@@ -66,6 +68,7 @@ impl Layout {
             epoch: format!("{own}epoch"),
             mark: format!("{own}refilling/"),
             value: format!("{own}value/"),
+            rosters: format!("{own}presence/"),
             entry: prefix.to_owned(),
         })
     }
@@ -129,6 +132,11 @@ impl Layout {
         range(&self.node)
     }
 
+    /// What the keys of rosters begin with.
+    pub(super) fn rosters(&self) -> &str {
+        &self.rosters
+    }
+
     /// The prefix.
     pub(super) fn prefix(&self) -> &str {
         &self.entry
@@ -136,13 +144,15 @@ impl Layout {
 
     /// Between the keys of this cluster: where the own keys of a cluster are whose prefix begins with this
     /// one's.
-    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 4] {
+    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 5] {
         let (start, end) = range(&format!("!tieline{}", self.entry));
-        let (nodes, shadows, values) = (self.nodes(), self.shadows(), range(&self.value));
+        let (nodes, shadows) = (self.nodes(), self.shadows());
+        let (rosters, values) = (range(&self.rosters), range(&self.value));
         [
             (start, nodes.0),
             (nodes.1, shadows.0),
-            (shadows.1, values.0),
+            (shadows.1, rosters.0),
+            (rosters.1, values.0),
             (values.1, end),
         ]
     }
@@ -164,7 +174,8 @@ impl Layout {
 }
 
 /// The prefix of the cluster that has this own key, if the key ends with the leases of its nodes: the epoch, the
-/// marks and the values may outlive them. No address contains a slash.
+/// marks and the values may outlive them, and what is in rosters too. No address contains a slash, and no key of
+/// rosters does behind its kind.
 pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
     let key = rest(key, "!tieline")?;
     // A name in a namespace may look like any other key.
@@ -175,10 +186,9 @@ pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
         let (before, address) = key.rsplit_once(kind)?;
         (!address.contains('/')).then_some(before)
     };
-    if key.ends_with("epoch") || before("refilling/").is_some() {
-        return None;
-    }
-    if before("value/").is_some() {
+    let of_others = ["refilling/", "presence/", "value/"];
+    let is_other = of_others.into_iter().any(|kind| before(kind).is_some());
+    if key.ends_with("epoch") || is_other {
         return None;
     }
     let of_entry = || key.split_once("own/").map(|(before, _)| before);
@@ -195,7 +205,7 @@ fn rest<'a>(key: &'a [u8], prefix: &str) -> Option<&'a str> {
 }
 
 /// All keys that begin with a prefix.
-fn range(prefix: &str) -> (Bytes, Bytes) {
+pub(super) fn range(prefix: &str) -> (Bytes, Bytes) {
     let mut end = prefix.as_bytes().to_vec();
     // No byte of UTF-8 is 0xff, and no prefix is empty.
     if let Some(last) = end.last_mut() {
@@ -271,7 +281,8 @@ mod tests {
             let layout = Layout::new(prefix).unwrap();
             let live = |key: Bytes| prefix_of_live(&key);
             assert_eq!(live(layout.node_key("h:1")).as_deref(), Some(prefix));
-            for key in [layout.epoch_key(), layout.mark_of("h:1")] {
+            let entry = format!("{}entry.pbm9kZS8.YQ.1", layout.rosters());
+            for key in [layout.epoch_key(), layout.mark_of("h:1"), entry.into()] {
                 assert_eq!(live(key), None, "{prefix}");
             }
             assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");

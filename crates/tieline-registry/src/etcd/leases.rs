@@ -40,7 +40,7 @@ pub(super) enum LeasesRenewed {
 impl EtcdRegistry {
     /// Grants a lease: its name, and for how many seconds. If the response is lost, it expires by itself.
     pub(super) async fn grant(&self, ttl: i64) -> Result<(i64, i64), CallError> {
-        let request = LeaseGrantRequest { ttl };
+        let request = LeaseGrantRequest { ttl, id: 0 };
         let lease = self.client.call(RetrySafety::Idempotent, request).await?;
         Ok((lease.id, lease.ttl))
     }

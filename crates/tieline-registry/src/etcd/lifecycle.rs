@@ -249,7 +249,7 @@ fn is_of_session(kv: &KeyValue, session: &NodeSession) -> bool {
 }
 
 /// The lease in whole seconds, rounded up, at least one.
-fn seconds(lease: Duration) -> i64 {
+pub(super) fn seconds(lease: Duration) -> i64 {
     let up = u64::from(lease.subsec_nanos() > 0);
     i64::try_from(lease.as_secs().saturating_add(up).max(1)).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    call_error::CallError,
+    call_error::during,
     client::RetrySafety,
     registry::EtcdRegistry,
     rpc::{DeleteRangeRequest, PutRequest},
@@ -17,17 +17,13 @@ use crate::{
     error::RegistryError,
     id::ClientId,
     reply::RegistryFuture,
+    rosters::Rosters,
     types::{
         Claim, ClaimOutcomes, Cursor, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
         NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
     values::Values,
 };
-
-/// The error of an operation whose call failed.
-fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
-    move |error| error.into_registry_error(operation)
-}
 
 impl EtcdRegistry {
     /// The key of an entry that other programs may write.
@@ -40,6 +36,10 @@ impl EtcdRegistry {
 impl Registry for EtcdRegistry {
     fn cluster(&self) -> &str {
         self.layout.prefix()
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
     }
 
     fn overlap<'a>(&'a self, _: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {

@@ -26,7 +26,7 @@ impl EtcdRegistry {
     }
 
     /// A live cluster whose prefix begins with this one's. Its own keys are those that begin as this one's do,
-    /// and are none of this one's nodes and shadows.
+    /// and are none of this one's nodes, shadows and rosters.
     async fn longer_prefix(&self) -> Result<Option<String>, CallError> {
         for (mut key, range_end) in self.layout.own_keys_of_others() {
             loop {
@@ -34,7 +34,7 @@ impl EtcdRegistry {
                     key,
                     range_end: range_end.clone(),
                     limit: PAGE,
-                    serializable: false,
+                    ..RangeRequest::default()
                 };
                 let found = self.client.call(RetrySafety::Idempotent, range).await?;
                 let prefix = found.kvs.iter().find_map(|kv| prefix_of_live(&kv.key));

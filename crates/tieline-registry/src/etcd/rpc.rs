@@ -138,12 +138,17 @@ pub(super) fn get(key: impl Into<Bytes>) -> RequestOp {
 
 /// Reads the first key of a range.
 pub(super) fn first_of((key, range_end): (Bytes, Bytes)) -> RequestOp {
-    op(Request::Range(RangeRequest {
+    range(RangeRequest {
         key,
         range_end,
         limit: 1,
-        serializable: false,
-    }))
+        ..RangeRequest::default()
+    })
+}
+
+/// Reads a range.
+pub(super) fn range(range: RangeRequest) -> RequestOp {
+    op(Request::Range(range))
 }
 
 /// Reads a key from the endpoint itself, which may lag behind.
@@ -183,6 +188,19 @@ pub(super) fn delete_if(key: Bytes, value: impl Into<Bytes>) -> RequestOp {
     })
 }
 
+impl RangeResponse {
+    /// The revision at which it was read.
+    pub(super) fn revision(&self) -> i64 {
+        self.header.as_ref().map_or(0, |header| header.revision)
+    }
+
+    /// Where the next page begins; `None` after the last one.
+    pub(super) fn next_key(&self) -> Option<Bytes> {
+        let last = self.kvs.last().filter(|_| self.more)?;
+        Some([&last.key[..], b"\0"].concat().into())
+    }
+}
+
 impl TxnResponse {
     /// The revision at which the transaction was carried out.
     pub(super) fn revision(&self) -> i64 {
@@ -199,14 +217,19 @@ impl TxnResponse {
             })
     }
 
-    /// The keys that were read, in the order of the reads; `None` for a key that does not exist.
-    pub(super) fn reads(self) -> impl Iterator<Item = Option<KeyValue>> {
+    /// The ranges that were read, in order.
+    pub(super) fn ranges(self) -> impl Iterator<Item = RangeResponse> {
         self.responses
             .into_iter()
             .filter_map(|op| match op.response {
-                Some(Response::Range(range)) => Some(range.kvs.into_iter().next()),
+                Some(Response::Range(range)) => Some(range),
                 _ => None,
             })
+    }
+
+    /// The keys that were read, in the order of the reads; `None` for a key that does not exist.
+    pub(super) fn reads(self) -> impl Iterator<Item = Option<KeyValue>> {
+        self.ranges().map(|range| range.kvs.into_iter().next())
     }
 
     /// Whether this transaction, or one nested in it, deleted anything.

@@ -101,7 +101,7 @@ impl EtcdRegistry {
             key: first.max(Bytes::copy_from_slice(&from.0)),
             range_end: end,
             limit: PAGE,
-            serializable: false,
+            ..RangeRequest::default()
         };
         let response = self.client.call(RetrySafety::Idempotent, request).await?;
         let RangeResponse { kvs, more, .. } = response;

@@ -219,17 +219,18 @@ impl RedisRegistry {
             return Ok(JournalReply::Broken);
         }
         // What was read last must stand there still, the same.
-        let (first, _) = record(OPERATION, reply.next()?)?;
-        let is_other = |digest| first.digest() != Some(digest);
-        if first != *after || after.digest().is_some_and(is_other) {
+        let (mut reached, _) = record(OPERATION, reply.next()?)?;
+        let is_other = |digest| reached.digest() != Some(digest);
+        if reached != *after || after.digest().is_some_and(is_other) {
             return Ok(JournalReply::Broken);
         }
         let mut entries = Vec::with_capacity(reply.len());
         while !reply.is_empty() {
-            let (_, entry) = record(OPERATION, reply.next()?)?;
+            let (position, entry) = record(OPERATION, reply.next()?)?;
+            reached = position;
             entries.extend(entry);
         }
-        Ok(JournalReply::Entries(entries))
+        Ok(JournalReply::Entries { entries, reached })
     }
 
     async fn do_hook(

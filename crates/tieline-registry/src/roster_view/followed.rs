@@ -114,7 +114,7 @@ impl Followed {
         let Some(reading) = &mut self.reading else {
             return false;
         };
-        reading.tails.retain(|tail| tail != at);
+        reading.tails.retain(|tail| !at.has_reached(tail));
         if !reading.is_complete || !reading.tails.is_empty() {
             return false;
         }

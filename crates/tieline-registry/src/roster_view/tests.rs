@@ -46,7 +46,12 @@ fn entries(told: &[(&str, &str)]) -> JournalReply {
         info: Arc::default(),
         count: 0,
     };
-    JournalReply::Entries(told.iter().map(entry).collect())
+    let entries: Vec<_> = told.iter().map(entry).collect();
+    let last = entries.last().expect("something is told");
+    JournalReply::Entries {
+        reached: last.position.clone(),
+        entries,
+    }
 }
 
 fn beat(tail: &str, hold: Duration) -> BeatReply {

@@ -142,8 +142,8 @@ impl RosterView {
 
     /// The journal was read from the position on. Whether there may be more.
     pub fn on_read(&mut self, reply: JournalReply, now: Duration) -> bool {
-        let entries = match reply {
-            JournalReply::Entries(entries) => entries,
+        let (entries, reached) = match reply {
+            JournalReply::Entries { entries, reached } => (entries, reached),
             JournalReply::Broken => {
                 self.on_broken(now);
                 return true;
@@ -156,6 +156,9 @@ impl RosterView {
                 followed.apply(&entry, is_settling);
             }
             self.reach(entry.position);
+        }
+        if self.at.as_ref() != Some(&reached) {
+            self.reach(reached);
         }
         if !is_full {
             self.on_end();
@@ -171,7 +174,7 @@ impl RosterView {
             }
         }
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
-        if tail == Some(&at) {
+        if tail.is_some_and(|tail| at.has_reached(tail)) {
             self.settle();
         }
         self.at = Some(at);
@@ -218,7 +221,8 @@ impl RosterView {
         if !pulse.hold.is_zero() {
             return;
         }
-        if self.at.as_ref() == Some(&pulse.tail) {
+        let at = self.at.as_ref();
+        if at.is_some_and(|at| at.has_reached(&pulse.tail)) {
             self.settle();
         } else {
             settling.tail = Some(pulse.tail.clone());

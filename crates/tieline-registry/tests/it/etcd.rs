@@ -4,6 +4,8 @@ mod clusters;
 mod conformance;
 mod epoch;
 mod layout;
+mod rosters;
+mod rosters_in_numbers;
 mod scale;
 mod security;
 mod tokens;

@@ -102,6 +102,14 @@ impl Gateway {
         )
     }
 
+    /// Forgets all revisions before the present one.
+    pub async fn compact(&self) {
+        let response = self.call("kv/range", &json!({ "key": encode("x") })).await;
+        let revision = &response["header"]["revision"];
+        self.call("kv/compaction", &json!({ "revision": revision }))
+            .await;
+    }
+
     /// Adds the users `root`, and `tieline` with read and write access below these prefixes, then
     /// enables authentication.
     pub async fn enable_users(&self, prefixes: &[&str]) {

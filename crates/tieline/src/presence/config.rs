@@ -59,7 +59,7 @@ impl PresenceConfig {
 #[non_exhaustive]
 pub enum PresenceError {
     /// The registry keeps no rosters.
-    #[error("this registry keeps no rosters; use Redis, or the registry in memory")]
+    #[error("this registry keeps no rosters; use Redis, etcd or the registry in memory")]
     Unsupported,
     /// A setting is longer than a day.
     #[error("`{0}` is longer than a day")]

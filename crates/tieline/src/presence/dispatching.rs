@@ -99,17 +99,15 @@ impl<D: Dispatcher> DispatchTask<D> {
                 Box::pin(async move { rosters.read(&after).await })
             });
             match asked.await? {
-                JournalReply::Entries(entries) => match entries.last() {
-                    None => {
+                JournalReply::Entries { entries, reached } => {
+                    at = reached;
+                    if entries.is_empty() {
                         sleep(POLL).await;
                         is_new = false;
                     }
-                    Some(last) => {
-                        at = last.position.clone();
-                        let events: Vec<_> = entries.iter().filter_map(event).collect();
-                        self.hand_on(&events).await;
-                    }
-                },
+                    let events: Vec<_> = entries.iter().filter_map(event).collect();
+                    self.hand_on(&events).await;
+                }
                 JournalReply::Broken => {
                     at = self.tail().await?;
                     self.reset(&at).await;

@@ -51,18 +51,9 @@ impl Writer {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            match self.step().await {
-                Ok(()) => {
-                    if std::mem::take(&mut self.has_failed) {
-                        // Who has changed nodes meanwhile is entered there before it goes here.
-                        let due = self.shared.now() + self.shared.config.grace;
-                        self.shared.table(|table| table.postpone(due));
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "failed to keep the rosters up to date");
-                    self.has_failed = true;
-                }
+            if let Err(error) = self.step().await {
+                tracing::debug!(%error, "failed to keep the rosters up to date");
+                self.has_failed = true;
             }
             self.wait().await;
         }
@@ -96,9 +87,14 @@ impl Writer {
             return Ok(());
         }
         self.open().await?;
-        if Instant::now() >= self.next_beat {
+        if self.has_failed || Instant::now() >= self.next_beat {
             self.beat().await?;
             self.open().await?;
+        }
+        if std::mem::take(&mut self.has_failed) {
+            // The registry is back. Who has changed nodes meanwhile is entered there before it goes here.
+            let due = self.shared.now() + self.shared.config.grace;
+            self.shared.table(|table| table.postpone(due));
         }
         while self.put().await? {}
         self.end_old().await?;

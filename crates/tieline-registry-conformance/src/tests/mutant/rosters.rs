@@ -34,20 +34,35 @@ impl MutantRegistry {
         put
     }
 
-    fn mutate_read(&self, reply: JournalReply) -> JournalReply {
+    fn mutate_read(&self, reply: JournalReply, after: &Position) -> JournalReply {
         match (self.mutation, reply) {
-            (Mutation::IgnoresBreaks, JournalReply::Broken) => JournalReply::Entries(Vec::new()),
-            (Mutation::SkipsTransitions, JournalReply::Entries(mut entries)) => {
+            (Mutation::IgnoresBreaks, JournalReply::Broken) => JournalReply::Entries {
+                entries: Vec::new(),
+                reached: after.clone(),
+            },
+            (
+                Mutation::SkipsTransitions,
+                JournalReply::Entries {
+                    mut entries,
+                    reached,
+                },
+            ) => {
                 if entries.len() > 1 {
                     entries.remove(0);
                 }
-                JournalReply::Entries(entries)
+                JournalReply::Entries { entries, reached }
             }
-            (Mutation::RepeatsTransitions, JournalReply::Entries(mut entries)) => {
+            (
+                Mutation::RepeatsTransitions,
+                JournalReply::Entries {
+                    mut entries,
+                    reached,
+                },
+            ) => {
                 if let Some(first) = entries.first().cloned() {
                     entries.insert(0, first);
                 }
-                JournalReply::Entries(entries)
+                JournalReply::Entries { entries, reached }
             }
             (_, reply) => reply,
         }
@@ -113,7 +128,7 @@ impl Rosters for MutantRegistry {
     fn read<'a>(&'a self, after: &'a Position) -> RegistryFuture<'a, JournalReply> {
         Box::pin(async move {
             let reply = self.rosters_within().read(after).await?;
-            Ok(self.mutate_read(reply))
+            Ok(self.mutate_read(reply, after))
         })
     }
 

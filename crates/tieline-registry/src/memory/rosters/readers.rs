@@ -77,7 +77,12 @@ impl Rosters {
         };
         let entries = self.journal.range(found + 1..);
         let entries = entries.filter_map(|one| one.entry.clone());
-        JournalReply::Entries(entries.take(MAX_READ).collect())
+        let entries: Vec<_> = entries.take(MAX_READ).collect();
+        let last = entries.last().map_or(after, |last| &last.position);
+        JournalReply::Entries {
+            reached: last.clone(),
+            entries,
+        }
     }
 
     pub(in super::super) fn hook(&mut self, term: &Term, reached: Option<&Position>) -> HookReply {

@@ -20,11 +20,24 @@ use crate::kit::run_threads;
 struct EtcdHarness {
     etcd: Mutex<Etcd>,
     registries: AtomicUsize,
+    kind: Kind,
+}
+
+/// What the server does when a scenario says so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A wiped store has lost its keys and leases, and goes on counting revisions.
+    Deletes,
+    /// A wiped store begins anew, with revisions that were there before.
+    Restarts,
+    /// While time passes, the server is suspended, and its leases run out.
+    Stops,
 }
 
 impl EtcdHarness {
-    async fn new() -> Self {
+    async fn new(kind: Kind) -> Self {
         Self {
+            kind,
             etcd: Mutex::new(Etcd::start().await),
             registries: AtomicUsize::new(0),
         }
@@ -50,9 +63,28 @@ impl RegistryHarness for EtcdHarness {
         LEASE + Duration::from_millis(1500)
     }
 
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut etcd = self.etcd.lock().await;
+            if self.kind == Kind::Stops {
+                etcd.stop(0);
+            }
+            tokio::time::sleep(time).await;
+            if self.kind == Kind::Stops {
+                etcd.resume(0);
+                etcd.wait_until_healthy(0).await;
+            }
+        })
+    }
+
     fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
-            let gateway = self.etcd.lock().await.gateway();
+            let mut etcd = self.etcd.lock().await;
+            if self.kind == Kind::Restarts {
+                etcd.wipe().await;
+                return Ok(());
+            }
+            let gateway = etcd.gateway();
             gateway.revoke_all().await;
             gateway.delete_all().await;
             Ok(())
@@ -77,5 +109,42 @@ impl RegistryHarness for EtcdHarness {
 
 tieline_registry_conformance::conformance_tests!(
     |test| run_threads(1, test),
-    EtcdHarness::new().await
+    EtcdHarness::new(Kind::Deletes).await
+);
+
+/// Plays some scenarios on a server of another kind.
+macro_rules! on_a_server_that {
+    ($module:ident, $kind:expr, $($name:ident)*) => {
+        mod $module {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                run_threads(1, async {
+                    let harness = EtcdHarness::new($kind).await;
+                    tieline_registry_conformance::play(stringify!($name), &harness).await;
+                });
+            })*
+        }
+    };
+}
+
+on_a_server_that!(
+    restarts_empty,
+    Kind::Restarts,
+    second_connection_leaves_after_wipe
+    removal_while_settling
+    journal_replaced
+    wipe_seen_before_reentry
+    settled_behind
+    reentry_longer_than_hold
+);
+on_a_server_that!(
+    is_suspended,
+    Kind::Stops,
+    registry_stood_still
+    outage_then_move
+    crash_is_told
+    drain_and_return
+    term_opened_again
 );

@@ -67,6 +67,14 @@ impl Store {
         }
     }
 
+    /// Loses all data. etcd restarts meanwhile.
+    pub(super) async fn wipe(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.wipe().await,
+            Self::Etcd(etcd) => etcd.wipe().await,
+        }
+    }
+
     /// The registry as the nodes use it.
     pub(super) async fn registry(&self) -> Arc<dyn Registry> {
         reader(&self.url()).await
