@@ -66,6 +66,16 @@ export class Operator {
     return this.page.locator("#facts > div", { has: label_ }).locator("dd", { hasText: text });
   }
 
+  /** An event of the client that is followed, of this kind and with this text. */
+  event(kind, text) {
+    const badge = this.page.locator(".badge", { hasText: new RegExp(`^${kind}$`, "u") });
+    return this.page.locator("#follow-events li", { has: badge }).filter({ hasText: text });
+  }
+
+  button(name) {
+    return this.page.getByRole("button", { name, exact: true });
+  }
+
   async assertFits() {
     const { width, shown } = await this.page.evaluate(() => ({
       width: document.documentElement.scrollWidth,
@@ -105,6 +115,12 @@ export class Clients {
         reject(new Error(`${user} was closed with ${code}: ${reason}`));
       };
     }), options);
+  }
+
+  /** Makes a client send a frame. */
+  async send(user, frame) {
+    const text = JSON.stringify(frame);
+    await this.page.evaluate(({ user, text }) => window.clients.get(user).socket.send(text), { user, text });
   }
 
   /** Waits until the node has refused this URL. */

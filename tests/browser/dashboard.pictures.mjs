@@ -33,8 +33,15 @@ try {
   await shot(dark, "connections-dark");
   await dark.row("connections-table", "grace").getByRole("link").click();
   await dark.fact("User", "grace").waitFor();
-  await dark.page.setViewportSize({ width: 1180, height: 720 });
+  await dark.page.setViewportSize({ width: 1180, height: 800 });
   await shot(dark, "connection-dark");
+  await dark.button("Follow").click();
+  await dark.event("from client", "sendToGroup").nth(1).waitFor();
+  await dark.button("Pause").click();
+  await dark.page.locator("#follow-title").evaluate((title) => title.scrollIntoView());
+  await dark.page.evaluate(() => scrollBy(0, -70));
+  await dark.page.setViewportSize({ width: 1180, height: 640 });
+  await shot(dark, "follow-dark");
   await shot(small, "phone");
   await light.page.setViewportSize({ width: 1180, height: 320 });
   await light.choose("Refusals");

@@ -85,6 +85,62 @@ test("a client of another node is found by its user, sent to and closed", LIMIT,
   person.assertNoErrors();
 });
 
+test("a client of another node is followed live, paused, and followed with others of its user", LIMIT, async (t) => {
+  const { second, clients, operator } = await stage(t, { TIELINE_ADMIN_READ_ONLY: "true", TIELINE_ADMIN_TOKEN: TOKEN });
+  await clients.connect(second, "ada", ["engines"]);
+  const person = await operator({ view: "#/connections?user=ada", token: TOKEN });
+  await person.row("connections-table", "ada").getByRole("link").click();
+  await person.button("Follow").press("Enter");
+  await person.event("connected", "as ada").waitFor();
+  await person.page.locator("#follow-events li", { hasText: second.peers }).first().waitFor();
+
+  const say = (data) => clients.send("ada", { type: "sendToGroup", group: "engines", dataType: "text", data, ackId: data.length });
+  await say("<b>hi</b>");
+  await person.event("from client", /^.*sendToGroup engines ack 9, \d+ B/u).waitFor();
+  await person.event("to client", "message from group engines").waitFor();
+  await person.event("to client", "ack ack 9 ok").waitFor();
+  assert.ok(!(await person.page.locator("#follow-events").textContent()).includes("hi</b>"), "no payload is shown");
+
+  await person.button("Pause").click();
+  await say("unseen");
+  await person.page.getByRole("button", { name: /^Resume \(3 new\)$/u }).waitFor();
+  assert.equal(await person.event("from client", "ack 6").count(), 0);
+  await person.page.getByRole("button", { name: /^Resume/u }).click();
+  await person.event("from client", "ack 6").waitFor();
+  await person.button("Stop").click();
+  await person.page.getByText("Stopped.", { exact: true }).waitFor();
+
+  await person.page.getByLabel("All connections of its user").check();
+  await person.button("Follow").click();
+  await person.event("connected", "as ada").waitFor();
+  await say("again");
+  await person.event("from client", "ack 5").waitFor();
+  person.assertNoErrors();
+});
+
+test("payloads of a followed client are shown as text if the node allows it, and its end ends the list", LIMIT, async (t) => {
+  const { first, clients, operator } = await stage(t, { TIELINE_ADMIN_SHOW_PAYLOADS: "true" });
+  await clients.connect(first, "ada", ["engines"]);
+  const person = await operator({ view: "#/connections?user=ada", ...phone });
+  await person.row("connections-table", "ada").getByRole("link").click();
+  await person.button("Follow").click();
+  await person.event("connected", "as ada").waitFor();
+  const data = `<img src=x onerror="document.title='injected'">`;
+  await clients.send("ada", { type: "sendToGroup", group: "engines", dataType: "text", data });
+  const payload = person.event("to client", "message from group").locator("code");
+  assert.ok((await payload.textContent()).includes(JSON.stringify(data)));
+  assert.equal(await payload.evaluate((code) => code.childElementCount), 0);
+  await person.assertFits();
+
+  await person.page.getByRole("button", { name: "Close the connection…" }).click();
+  await person.page.getByRole("dialog").getByRole("button", { name: "Close the connection" }).click();
+  await person.event("closed", "by the application (1000)").waitFor();
+  await person.page.getByText("The connection has ended.", { exact: true }).waitFor();
+  await person.button("Follow").waitFor();
+  assert.doesNotMatch(await person.page.title(), /injected/u);
+  person.assertNoErrors();
+});
+
 test("groups are listed by size, and lead to their members", LIMIT, async (t) => {
   const { first, second, clients, operator } = await stage(t);
   await clients.connect(first, "ada", ["engines", "tea"]);

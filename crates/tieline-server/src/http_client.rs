@@ -8,6 +8,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -120,13 +121,38 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
+        self.begin(request).await?.whole().await
+    }
+
+    /// Sends a request whose answer may go on and on.
+    pub(crate) async fn begin(&self, request: &Request) -> Result<BegunAnswer, ClientError> {
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.uri.clone();
         outgoing.headers_mut().clone_from(&self.headers);
         outgoing.headers_mut().extend(request.headers.clone());
         let sent = self.http.request(outgoing).await;
-        let (head, body) = sent.map_err(|error| network(&error))?.into_parts();
+        Ok(BegunAnswer {
+            response: sent.map_err(|error| network(&error))?,
+            max_answer: self.max_answer,
+        })
+    }
+}
+
+/// An answer whose body is still to come.
+pub(crate) struct BegunAnswer {
+    response: http::Response<Incoming>,
+    max_answer: usize,
+}
+
+impl BegunAnswer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The whole of it.
+    pub(crate) async fn whole(self) -> Result<Answer, ClientError> {
+        let (head, body) = self.response.into_parts();
         let body = Limited::new(body, self.max_answer).collect().await;
         let body = body.map_err(|error| {
             if error.is::<LengthLimitError>() {
@@ -140,6 +166,17 @@ impl Client {
             headers: head.headers,
             body: body.to_bytes(),
         })
+    }
+
+    /// The next bytes; `None` at its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.response.frame().await {
+            let frame = frame.map_err(|error| network(&error))?;
+            if let Ok(bytes) = frame.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -83,6 +83,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Health(health) => health.run(),
         Command::Top(top) => top.run(),
+        Command::Trace(trace) => trace.run(),
         Command::Drain(drain) => drain.run(),
         Command::Completions(completions) => completions.run(Cli::command()),
         Command::Man(man) => man.run(Cli::command()),

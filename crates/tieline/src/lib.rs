@@ -88,6 +88,7 @@
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Chunk`] | a piece of a long message |
 //! | [`MessageWriter`] | a long message that is sent in pieces |
+//! | [`Observation`], [`Observed`] | the frames of one connection, as they come and go |
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
@@ -161,7 +162,9 @@ pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, MAX_NAMESPACE, NameError};
 #[cfg(feature = "json")]
 pub use tieline_websocket::JsonError;
-pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
+pub use tieline_websocket::{
+    Chunk, CloseCode, CloseFrame, Deflate, Frame, FrameKind, Message, ProtocolError,
+};
 
 #[cfg(feature = "tls")]
 pub use self::listener::{ClientAuth, ClientCertificate, Tls, TlsCertificate, TlsConfig, TlsError};
@@ -175,9 +178,9 @@ pub use self::{
     farewell::{Closing, Farewell},
     handler::{ConnectionError, Handler},
     hub::{
-        Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
-        HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
-        SendError, Times, Traffic, UserError,
+        Connection, Content, Cork, Dialect, DialectId, Dialects, Direction, Ends, Except,
+        FilterLanguage, Hub, HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin,
+        Numbering, Observation, Observed, Predicate, SendError, Times, Traffic, UserError,
     },
     inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
     listener::{

@@ -269,4 +269,4 @@ impl Drop for OpenHub {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

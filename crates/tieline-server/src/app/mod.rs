@@ -17,6 +17,7 @@ pub(crate) mod emit;
 pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;
+pub(crate) mod follow;
 pub(crate) mod hubs;
 pub(crate) mod inspection;
 pub(crate) mod jwks;

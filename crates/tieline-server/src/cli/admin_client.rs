@@ -17,11 +17,14 @@ use tokio::time::timeout;
 
 use crate::{
     config::files,
-    http_client::{Authorities, Client, Request},
+    http_client::{Answer, Authorities, BegunAnswer, Client, ClientError, Request},
 };
 
 /// How long an answer may take: nodes have 2 s for theirs.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long nothing may come of an answer that goes on: the server sends an empty line every 10 s.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Longest answer.
 const MAX_ANSWER: usize = 16 << 20;
@@ -88,20 +91,50 @@ impl AdminClient {
         self.call(Method::POST, path, body.to_string().into()).await
     }
 
+    /// An answer that comes line by line.
+    pub(super) async fn stream(&self, path: &str) -> anyhow::Result<AnswerLines> {
+        let request = self.request(Method::GET, path, Bytes::new())?;
+        let begun = self.in_time(self.client.begin(&request)).await?;
+        if !begun.status().is_success() {
+            let answer = self.in_time(begun.whole()).await?;
+            self.value_of(&answer)?;
+            bail!("{} answered {}", self.admin, answer.status.as_u16());
+        }
+        Ok(AnswerLines {
+            answer: begun,
+            rest: Vec::new(),
+            admin: self.admin.clone(),
+        })
+    }
+
     async fn call(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+        let request = self.request(method, path, body)?;
+        let answer = self.in_time(self.client.send(&request)).await?;
+        self.value_of(&answer)
+    }
+
+    fn request(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Request> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let request = Request {
+        Ok(Request {
             method,
             uri: format!("{}{path}", self.admin).parse()?,
             headers,
             body,
-        };
-        let answer = timeout(TIMEOUT, self.client.send(&request)).await;
-        let answer = answer.map_or_else(
+        })
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> anyhow::Result<T> {
+        timeout(TIMEOUT, answer).await.map_or_else(
             |_| bail!("no answer from {} within 5 s", self.admin),
             |sent| sent.with_context(|| format!("no answer from {} (--admin)", self.admin)),
-        )?;
+        )
+    }
+
+    fn value_of(&self, answer: &Answer) -> anyhow::Result<Value> {
         let text = String::from_utf8_lossy(&answer.body);
         let parsed = serde_json::from_str::<Value>(&text).ok();
         match parsed {
@@ -111,6 +144,42 @@ impl AdminClient {
                 let status = answer.status.as_u16();
                 let why = why.unwrap_or_else(|| text.lines().next().unwrap_or_default());
                 bail!("{} answered {status}: {}", self.admin, plain(why))
+            }
+        }
+    }
+}
+
+/// The lines of an answer, as they come.
+pub(super) struct AnswerLines {
+    answer: BegunAnswer,
+    /// What is no whole line yet.
+    rest: Vec<u8>,
+    admin: String,
+}
+
+impl AnswerLines {
+    /// The next line with something in it; `None` at the end of the answer.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<String>> {
+        loop {
+            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<_> = self.rest.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line[..end]).into_owned();
+                if !line.is_empty() {
+                    return Ok(Some(line));
+                }
+            }
+            if self.rest.len() > MAX_ANSWER {
+                bail!("{} answered a line without an end", self.admin);
+            }
+            // Empty lines come at least so often.
+            let next = timeout(SILENCE, self.answer.next()).await;
+            let next = next.map_or_else(
+                |_| bail!("nothing from {} for {} s", self.admin, SILENCE.as_secs()),
+                |next| next.with_context(|| format!("the answer of {} broke off", self.admin)),
+            )?;
+            match next {
+                Some(bytes) => self.rest.extend_from_slice(&bytes),
+                None => return Ok(None),
             }
         }
     }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     completions::Completions, config::ConfigCommand, demo::Demo, drain::Drain, health::Health,
-    man::Man, serve::Serve, token::Token, top::Top,
+    man::Man, serve::Serve, token::Token, top::Top, trace::Trace,
 };
 
 /// Serve WebSockets from one node or a cluster
@@ -72,6 +72,12 @@ pub(crate) enum Command {
     /// One table, refreshed: connections, messages per second, what waits, links. Asks the admin port of one node,
     /// which asks the others. Without a terminal, or with --once, prints one table.
     Top(Top),
+    /// Follow one client: what it sends and gets, on all nodes
+    ///
+    /// A line for each event, until Ctrl+C: who connects, frames in both directions with their kind, group and size,
+    /// joins, refusals, what became of events, and why a connection closed. Payloads only if the node has
+    /// --admin-show-payloads. Times are UTC. Asks the admin port of one node, which asks the others.
+    Trace(Trace),
     /// Begin the drain of a node, as SIGTERM does
     ///
     /// The node stops accepting clients, closes the connections over its drain window, and ends. Asks the admin port

@@ -112,6 +112,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         handlers: handlers(settings, values, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
+        show_payloads: settings.admin.show_payloads,
     })
 }
 

@@ -25,4 +25,5 @@ mod pusher_webhooks;
 mod serve;
 mod token;
 mod top;
+mod trace;
 mod upstream;

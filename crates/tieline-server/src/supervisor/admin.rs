@@ -57,6 +57,8 @@ pub(super) struct ReadyAdminPort {
     thread: AdminThread,
     listener: Listener,
     router: Router,
+    /// Ends answers that would go on.
+    ended: CancellationToken,
 }
 
 impl AdminPort {
@@ -97,12 +99,14 @@ impl AdminPort {
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving the admin port");
         let exposition = Exposition::new(inspector, Handle::current());
-        let api = Api::new(Arc::clone(inspector), access);
+        let ended = CancellationToken::new();
+        let api = Api::new(Arc::clone(inspector), access, ended.clone());
         let router = admin::routes(exposition, api, guard, health)?;
         Ok(ReadyAdminPort {
             thread,
             listener,
             router,
+            ended,
         })
     }
 }
@@ -114,8 +118,13 @@ impl ReadyAdminPort {
             thread,
             listener,
             router,
+            ended: answers,
         } = self;
-        let served = thread.spawn(listener.serve(router, ended.cancelled_owned()));
+        let shutdown = async move {
+            ended.cancelled_owned().await;
+            answers.cancel();
+        };
+        let served = thread.spawn(listener.serve(router, shutdown));
         async move {
             let _ = served.await;
             drop(thread);
@@ -155,6 +164,7 @@ mod tests {
             thread,
             listener,
             router,
+            ended: CancellationToken::new(),
         };
         let ended = CancellationToken::new();
         let served = port.serve(ended.clone());

@@ -78,7 +78,7 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
         let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
         let control = Control::new(supervisor.phase(), supervisor.drain_handle(), None);
-        let node = ReadyNode::new(vec![started.listener], chat, hubs, control)
+        let node = ReadyNode::new(vec![started.listener], chat, hubs, control, false)
             .with_routes(page.merge(tokens));
         served.push(node);
     }

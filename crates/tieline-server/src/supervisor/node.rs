@@ -10,8 +10,13 @@ use tieline::{Listener, Node};
 
 use super::{control::Control, routes};
 use crate::{
-    app::{events::Events, hubs::Hubs, inspection::Inspector, limits::Quotas},
-    wire::{pusher::app::LiveApps, webpubsub::handler::WebPubSub},
+    app::{
+        events::Events, follow::FollowSettings, hubs::Hubs, inspection::Inspector, limits::Quotas,
+    },
+    wire::{
+        pusher::app::LiveApps,
+        webpubsub::{handler::WebPubSub, label::label},
+    },
 };
 
 /// A node that is ready to serve.
@@ -28,9 +33,19 @@ pub(super) struct ReadyNode<E: Events> {
 }
 
 impl<E: Events> ReadyNode<E> {
-    pub(super) fn new(listeners: Vec<Listener>, events: E, hubs: Hubs, control: Control) -> Self {
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        events: E,
+        hubs: Hubs,
+        control: Control,
+        show_payloads: bool,
+    ) -> Self {
         let phase = control.phase();
-        let inspector = Arc::new(Inspector::new(hubs.clone(), control));
+        let follow = FollowSettings {
+            show_payloads,
+            label,
+        };
+        let inspector = Arc::new(Inspector::new(hubs.clone(), control, follow));
         let handler = WebPubSub::new(events, Arc::clone(&inspector));
         let node = Node::in_cluster(hubs.cluster().clone(), handler);
         let quotas = Arc::clone(hubs.quotas());

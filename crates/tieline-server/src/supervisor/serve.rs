@@ -72,6 +72,8 @@ pub(crate) struct ServeSettings {
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
     pub(crate) drain_delay: Duration,
+    /// Whether operators who follow a client see what it sends and gets.
+    pub(crate) show_payloads: bool,
 }
 
 impl ServeSettings {
@@ -127,7 +129,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let control = control.with_webhooks(settings.webhooks);
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let leaving = hubs.clone();
-    let node = ReadyNode::new(listeners, upstream, hubs, control);
+    let node = ReadyNode::new(listeners, upstream, hubs, control, settings.show_payloads);
     let pusher = pusher::routes(&node.node, pusher);
     let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());

@@ -243,6 +243,7 @@ impl<H: Handler> ConnectionTask<H> {
             meter.take(is_message.into(), received.consumed, Instant::now());
         }
         if let Some(pong) = self.protocol.take_pong() {
+            conn.observe_ping(&pong);
             conn.pong(pong);
         }
         // While a chunk is handled, no time runs for the rest of its message.
@@ -252,6 +253,9 @@ impl<H: Handler> ConnectionTask<H> {
         let Some(action) = received.action else {
             return Some(Decoded::Nothing);
         };
+        if conn.is_observed() {
+            conn.observe_received(&action);
+        }
         if let Action::Message(message) = &action {
             let inflated = message.as_bytes().len().saturating_sub(received.consumed);
             let units = u8::try_from(inflated / BYTES_PER_UNIT).unwrap_or(u8::MAX);

@@ -1,7 +1,8 @@
 //! What few connections have, in one box that most do without.
 //!
 //! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
-//! outbox, the tracked frames that wait outside of it, the count of numbered messages, and the application's data. Must not know when any of them is due.
+//! outbox, the tracked frames that wait outside of it, those who observe, the count of numbered messages, and the
+//! application's data. Must not know when any of them is due.
 //! Invariant: there is no box without something in it beside the data.
 
 use std::{any::Any, sync::Arc};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     line::{Line, Turn},
+    observers::{ObserverQueue, Observers},
     outgoing::Outgoing,
 };
 use crate::{close::CloseReason, written::Tracker};
@@ -41,6 +43,8 @@ struct Waiting {
     staged: Vec<Arc<Tracker>>,
     /// For the end of a message that is sent in pieces.
     outgoing: Option<Box<Outgoing>>,
+    /// For each frame.
+    observers: Option<Box<Observers>>,
 }
 
 /// What the application keeps with a connection.
@@ -173,6 +177,7 @@ impl Extras {
             && waiting.line.is_empty()
             && waiting.staged.is_empty()
             && waiting.outgoing.is_none()
+            && waiting.observers.is_none()
         {
             fields.waiting = None;
         }
@@ -186,6 +191,48 @@ impl Extras {
         if reason.is_none() && closing.is_none() && waiting.is_none() && *numbers == 0 {
             *self = Self::new(data.take());
         }
+    }
+}
+
+/// Observers.
+impl Extras {
+    /// Whether nobody waits for anything, so that a frame just goes into the outbox.
+    #[inline]
+    pub(super) fn is_simple(&self) -> bool {
+        self.fields().is_none_or(|fields| fields.waiting.is_none())
+    }
+
+    pub(super) fn observers(&mut self) -> Option<&Observers> {
+        self.fields()?.waiting.as_deref()?.observers.as_deref()
+    }
+
+    pub(super) fn add_observer(&mut self, queue: Arc<ObserverQueue>) {
+        let observers = &mut self.waiting().observers;
+        observers.get_or_insert_default().add(queue);
+    }
+
+    /// Removes an observer; true if nobody observes any more.
+    pub(super) fn remove_observer(&mut self, queue: &Arc<ObserverQueue>) -> bool {
+        let waiting = self.fields_mut().and_then(|it| it.waiting.as_mut());
+        let Some(waiting) = waiting else {
+            return true;
+        };
+        if let Some(observers) = &mut waiting.observers
+            && observers.remove(queue)
+        {
+            return false;
+        }
+        waiting.observers = None;
+        self.free();
+        true
+    }
+
+    /// Those who observe, who are to be told of the end.
+    pub(super) fn take_observers(&mut self) -> Option<Box<Observers>> {
+        let waiting = self.fields_mut()?.waiting.as_mut()?;
+        let observers = waiting.observers.take();
+        self.free();
+        observers
     }
 }
 
@@ -273,7 +320,7 @@ mod tests {
     fn what_hardly_anybody_has_takes_no_room_from_others() {
         assert!(size_of::<Extras>() <= 16);
         assert!(size_of::<Fields>() <= 48);
-        assert!(size_of::<Waiting>() <= 72);
+        assert!(size_of::<Waiting>() <= 80);
         assert!(size_of::<Outbox>() <= 64);
     }
 

@@ -52,7 +52,9 @@ mod namespace;
 mod note;
 mod numbered;
 mod numbering;
+mod observation;
 mod observer;
+mod observers;
 mod outbox;
 mod outgoing;
 mod parts;
@@ -105,6 +107,8 @@ pub use self::{
     message_writer::MessageWriter,
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
+    observation::Observation,
+    observers::{Direction, Observed},
     room::SendError,
     set_user::UserError,
     stats::{Ends, HubStats, Times, Traffic},

@@ -12,7 +12,7 @@ use super::{
     dialect::Rendered,
     frame_batch::{FrameBatch, MAX_BYTES, Reading},
     inner::ConnectionInner,
-    send_side::SendGuard,
+    send_side::{SendGuard, wake_observers},
 };
 
 thread_local! {
@@ -24,11 +24,25 @@ impl ConnectionInner {
     /// Appends a frame to the outbox, with the next number if it is a numbered one; behind the message that is sent
     /// in pieces, if there is one.
     pub(super) fn push(&self, send_side: &mut SendGuard<'_>, rendered: Rendered) {
-        let (frame, rules) = (self.take_number(send_side, rendered), &self.context.rules);
+        let frame = self.take_number(send_side, rendered);
+        if send_side.extras.is_simple() {
+            send_side.outbox.push(frame, &self.context.rules);
+        } else {
+            self.push_beside(send_side, frame);
+        }
+    }
+
+    /// As [`Self::push`], if somebody waits for the end of a message, or for frames to observe. Apart, so that others
+    /// do not pay for it.
+    #[inline(never)]
+    fn push_beside(&self, send_side: &mut SendGuard<'_>, frame: AnyFrame) {
+        let rules = &self.context.rules;
+        send_side.observe_sent(&frame);
         match send_side.extras.outgoing() {
             None => send_side.outbox.push(frame, rules),
             Some(outgoing) => outgoing.hold(frame, rules),
         }
+        wake_observers(send_side);
     }
 
     /// The frame for this client, with the next number if it is a numbered one.

@@ -21,7 +21,7 @@ use super::{
     inner::ConnectionInner,
     outgoing::Outgoing,
     room::SendError,
-    send_side::{SendGuard, SendSide},
+    send_side::{SendGuard, SendSide, wake_observers},
     state::Activity,
 };
 use crate::{close::CloseReason, delivery::Delivery};
@@ -101,7 +101,8 @@ impl ConnectionInner {
             outgoing.proceed();
         }
         self.stop_waiting(&mut send_side);
-        send_side.outbox.push(ready, rules);
+        send_side.push(ready, rules);
+        wake_observers(&mut send_side);
         self.flush_or_cork(&mut send_side);
         Poll::Ready(Ok(()))
     }
@@ -122,7 +123,8 @@ impl ConnectionInner {
         if self.is_closing() {
             return Err(SendError::Closed);
         }
-        send_side.outbox.push(last, rules);
+        send_side.push(last, rules);
+        wake_observers(&mut send_side);
         self.context.counters().deliveries(Delivery::Delivered, 1);
         self.release_held(&mut send_side);
         Ok(())

@@ -146,8 +146,7 @@ impl ConnectionInner {
         matches!(send_side.write_mode, WriteMode::Direct(_))
             && !self.is_closing()
             && send_side.outbox.is_empty()
-            && !activity.contains(Activity::WRITE_PENDING)
-            && !activity.contains(Activity::STREAMING)
+            && !activity.intersects(Activity::NEEDS_OUTBOX)
     }
 
     /// Writes the bytes of a batch straight to the socket if that keeps the order; returns how many left.
@@ -296,7 +295,9 @@ impl ConnectionInner {
             }
             // The flush offers the lock to others, who may close.
             if !self.is_closing() {
+                send_side.observe_sent(&pong);
                 send_side.outbox.set_pong(pong);
+                send_side::wake_observers(&mut send_side);
                 self.flush_or_cork(&mut send_side);
             }
         }
@@ -306,7 +307,8 @@ impl ConnectionInner {
         let mut send_side = self.send_side.lock();
         if !self.is_closing() {
             let ping = self.context.ping.clone();
-            send_side.outbox.push(ping, &self.context.rules);
+            send_side.push(ping, &self.context.rules);
+            send_side::wake_observers(&mut send_side);
             self.flush_locked(&mut send_side);
         }
     }
@@ -343,6 +345,7 @@ impl ConnectionInner {
         let close = close.map(|close| AnyFrame::close(Some(&close)));
         let rules = &self.context.rules;
         let reports = send_side.close(&self.state, reason, close.or(frame), message, rules);
+        send_side::wake_observers(send_side);
         send_side::tell(send_side, reports);
         self.wake_waiting(send_side);
     }

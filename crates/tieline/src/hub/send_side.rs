@@ -18,6 +18,7 @@ use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 use super::{
     extras::Extras,
     line::Line,
+    observers::{Direction, Observers},
     outbox::{Outbox, OutboxRules, Written},
     reports::Reports,
     state::{Activity, Lifecycle, StateCell},
@@ -225,6 +226,16 @@ fn wake_writer(send_side: &mut SendGuard<'_>, rules: &OutboxRules, is_closing: b
     }
 }
 
+/// Wakes those who wait to observe a frame. To be called once it is in the outbox: the lock is released meanwhile, as
+/// in [`wake_waiting`].
+pub(super) fn wake_observers(send_side: &mut SendGuard<'_>) {
+    let observers = send_side.extras.observers();
+    let wakers = observers.map_or_else(Vec::new, Observers::take_wakers);
+    if !wakers.is_empty() {
+        MutexGuard::unlocked(send_side, || wakers.into_iter().for_each(Waker::wake));
+    }
+}
+
 /// Writes to a socket whatever its readiness, as far as the runtime knows it: the runtime learns of room
 /// only when it looks at its sockets again.
 pub(crate) fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -253,6 +264,19 @@ impl SendSide {
         (frames, bytes)
     }
 
+    /// Notes a frame for those who observe. [`wake_observers`] is still to be called.
+    pub(super) fn observe_sent(&mut self, frame: &AnyFrame) {
+        if let Some(observers) = self.extras.observers() {
+            observers.push(Direction::Sent, frame.kind(), frame.payload());
+        }
+    }
+
+    /// Appends a frame that waits for no message in pieces to end, and notes it for those who observe.
+    pub(super) fn push(&mut self, frame: AnyFrame, rules: &OutboxRules) {
+        self.observe_sent(&frame);
+        self.outbox.push(frame, rules);
+    }
+
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.
     /// `frame` is the close frame, if it is not that of the reason. Returns what is to be told.
     pub(super) fn close(
@@ -275,9 +299,9 @@ impl SendSide {
         let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
             if let Some(final_message) = final_message {
-                self.outbox.push(final_message, rules);
+                self.push(final_message.into(), rules);
             }
-            self.outbox.push(close_frame, rules);
+            self.push(close_frame, rules);
         }
         self.enter(state, Lifecycle::Closing, reason);
         reports

@@ -31,7 +31,7 @@
 //!
 //! Nobody can load both fields at once, and nobody needs to:
 //!
-//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL`, `LISTED`, `ROOM_AWAITED` and `STREAMING` are entered, set and
+//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL`, `LISTED`, `ROOM_AWAITED`, `STREAMING` and `OBSERVED` are entered, set and
 //!   cleared with the send side locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none
 //!   of them changes.
 //! - The keepalive holds no lock. It loads the activity first and the lifecycle second. The lifecycle only
@@ -115,9 +115,21 @@ impl Activity {
     /// A message is being sent in pieces, and others wait behind it.
     pub(super) const STREAMING: Self = Self(1 << 12);
 
+    /// Somebody observes the frames in both directions.
+    pub(super) const OBSERVED: Self = Self(1 << 13);
+
+    /// Bytes may not go straight to the socket: others wait, or each frame is looked at.
+    pub(super) const NEEDS_OUTBOX: Self =
+        Self(Self::WRITE_PENDING.0 | Self::STREAMING.0 | Self::OBSERVED.0);
+
     /// Whether all of these flags are set.
     pub(super) fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
+    }
+
+    /// Whether one of these flags is set.
+    pub(super) fn intersects(self, flags: Self) -> bool {
+        self.0 & flags.0 != 0
     }
 }
 
@@ -179,7 +191,7 @@ mod tests {
         Lifecycle::Ended,
     ];
 
-    const FLAGS: [Activity; 13] = [
+    const FLAGS: [Activity; 14] = [
         Activity::WRITE_PENDING,
         Activity::WRITE_STALLED,
         Activity::HANDLER_RUNNING,
@@ -193,6 +205,7 @@ mod tests {
         Activity::ROOM_AWAITED,
         Activity::TAKES_DEFLATE,
         Activity::STREAMING,
+        Activity::OBSERVED,
     ];
 
     fn in_state(lifecycle: Lifecycle) -> StateCell {

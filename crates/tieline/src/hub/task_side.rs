@@ -63,8 +63,13 @@ impl ConnectionInner {
         if was_open && let Some(reason) = send_side.extras.reason() {
             self.context.counters().ended(reason);
         }
+        let observers = send_side.extras.take_observers();
         send_side::tell(&mut send_side, reports);
         self.wake_waiting(&mut send_side);
+        drop(send_side);
+        if let Some(observers) = observers {
+            observers.end();
+        }
     }
 
     /// Sets whom to wake. The task calls it once: a spawned task keeps its waker, and its runtime.

@@ -6,6 +6,8 @@
 
 mod connections;
 mod error;
+mod follow;
+mod followers;
 mod live;
 mod nodes;
 mod query;
@@ -50,6 +52,7 @@ pub(super) fn routes(api: Api) -> Result<Router, ConfigError> {
         .route("/api/groups", get(nodes::groups))
         .route("/api/connections", get(connections::list))
         .route("/api/connections/{hub}/{id}", get(connections::one))
+        .route("/api/follow", get(follow::follow))
         .route("/api/live", get(live::follow).with_state(live))
         .merge(writes)
         .route("/api/{*rest}", any(not_found))
@@ -83,7 +86,7 @@ async fn as_data(mut response: Response) -> Response {
 async fn not_found() -> ApiError {
     ApiError::new(
         StatusCode::NOT_FOUND,
-        "the admin API has /api/nodes, /api/connections, /api/groups, /api/handlers, /api/refusals, /api/drain and \
-         /api/live",
+        "the admin API has /api/nodes, /api/connections, /api/follow, /api/groups, /api/handlers, /api/refusals, \
+         /api/drain and /api/live",
     )
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use super::followers::Followers;
 use crate::app::inspection::Inspector;
 
 /// What its users may do.
@@ -16,10 +19,20 @@ pub(crate) struct AdminAccess {
 pub(crate) struct Api {
     pub(super) inspector: Arc<Inspector>,
     pub(super) access: AdminAccess,
+    pub(super) followers: Followers,
 }
 
 impl Api {
-    pub(crate) fn new(inspector: Arc<Inspector>, access: AdminAccess) -> Self {
-        Self { inspector, access }
+    /// `ended` is cancelled when the port ends.
+    pub(crate) fn new(
+        inspector: Arc<Inspector>,
+        access: AdminAccess,
+        ended: CancellationToken,
+    ) -> Self {
+        Self {
+            inspector,
+            access,
+            followers: Followers::new(ended),
+        }
     }
 }

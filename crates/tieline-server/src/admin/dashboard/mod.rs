@@ -12,11 +12,13 @@ const INDEX: &str = include_str!("assets/index.html");
 const ASSETS: &[Asset] = assets! {
     "style.css": "text/css",
     "views.css": "text/css",
+    "follow.css": "text/css",
     "dashboard.js": "text/javascript",
     "api.js": "text/javascript",
     "connection.js": "text/javascript",
     "connections.js": "text/javascript",
     "dom.js": "text/javascript",
+    "follow.js": "text/javascript",
     "format.js": "text/javascript",
     "lists.js": "text/javascript",
     "live.js": "text/javascript",

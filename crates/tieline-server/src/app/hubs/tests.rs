@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The hubs of a node with this configuration file.
-fn hubs(file: &str) -> Hubs {
+pub(crate) fn hubs(file: &str) -> Hubs {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.toml");
     std::fs::write(&path, file).unwrap();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tieline::{AskError, Bytes, Cluster};
 
 use super::connections::{ConnectionQuery, ConnectionReport};
+use crate::app::follow::FollowQuery;
 
 /// The first byte of these requests and their answers: none of `operations` begins with it. A node of another version
 /// answers none of them.
@@ -30,6 +31,8 @@ pub(crate) enum Question {
     },
     Handlers,
     Refusals,
+    /// What happens to a client from now on, or has since it was asked last.
+    Follow(FollowQuery),
     /// That it begins its drain.
     Drain,
 }

@@ -16,7 +16,10 @@ use super::{
     groups::Groups,
     reports::{HandlerReport, LinkReport, NodeReport},
 };
-use crate::app::hubs::Hubs;
+use crate::app::{
+    follow::{FollowPart, FollowQuery, FollowSettings, Follows},
+    hubs::Hubs,
+};
 
 /// How long a count of users and groups is shown.
 const CENSUS_AGE: Duration = Duration::from_secs(5);
@@ -38,6 +41,7 @@ pub(crate) trait NodeControl: Send + Sync + 'static {
 /// Answers for a node.
 pub(crate) struct Inspector {
     hubs: Hubs,
+    follows: Follows,
     control: Box<dyn NodeControl>,
     started: Instant,
     /// The counts before, and the last ones. A rate is taken from the first to now.
@@ -54,7 +58,7 @@ struct Sample {
 }
 
 impl Inspector {
-    pub(crate) fn new(hubs: Hubs, control: impl NodeControl) -> Self {
+    pub(crate) fn new(hubs: Hubs, control: impl NodeControl, follow: FollowSettings) -> Self {
         let started = Instant::now();
         let begin = Sample {
             at: started,
@@ -63,6 +67,7 @@ impl Inspector {
         };
         Self {
             hubs,
+            follows: Follows::new(follow),
             control: Box::new(control),
             started,
             samples: Mutex::new([begin; 2]),
@@ -76,6 +81,16 @@ impl Inspector {
 
     pub(crate) fn hubs(&self) -> &Hubs {
         &self.hubs
+    }
+
+    /// Those who follow clients of this node.
+    pub(crate) fn follows(&self) -> &Follows {
+        &self.follows
+    }
+
+    /// What happens to a client at this node.
+    pub(super) async fn follow(&self, query: FollowQuery) -> FollowPart {
+        self.follows.part(query, &self.hubs).await
     }
 
     /// The address by which other nodes, and operators, know the node.
@@ -105,6 +120,7 @@ impl Inspector {
             }
             Question::Handlers => encode(&self.control.handlers()),
             Question::Refusals => encode(&self.hubs.refusals().all()),
+            Question::Follow(query) => encode(&self.follow(query).await),
             Question::Drain => {
                 tracing::info!("an operator drains this node by the admin API of another node");
                 self.drain();

@@ -1,5 +1,5 @@
-//! What operators ask of nodes: how each is doing, which connections and groups it has, what it has refused, and
-//! that it drains.
+//! What operators ask of nodes: how each is doing, which connections and groups it has, what it has refused,
+//! what happens to a client, and that it drains.
 //!
 //! Owns the requests, how they travel, and the answers. Must not know URLs, nor how a drain goes on: the node's
 //! [`NodeControl`] does. Invariants: a node says what it has when it is asked, and nothing is copied between nodes in
@@ -9,11 +9,13 @@
 mod asking;
 mod census;
 pub(crate) mod connections;
+mod following;
 pub(crate) mod groups;
 mod inspector;
 pub(crate) mod reports;
 
 pub(crate) use self::{
     asking::{Answers, Question, ask_all, ask_client, ask_node, is_inspection},
+    following::Following,
     inspector::{Inspector, NodeControl},
 };

@@ -29,6 +29,10 @@ section! {
             "Let users of the admin port look and change nothing.",
             "Requests to drain a node, or to close or send to a connection, get 403.",
             flag: "admin-read-only";
+        show_payloads: bool = false,
+            "Show operators who follow a client the first 1,024 bytes of what it sends and gets.",
+            "Without it, they see what frames are, their groups, events and sizes. Each node decides for its clients.",
+            flag: "admin-show-payloads";
     }
 }
 

@@ -77,7 +77,7 @@ async fn start() -> SocketAddr {
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
-    let mut ready = ReadyNode::new(vec![listener], events, hubs, control);
+    let mut ready = ReadyNode::new(vec![listener], events, hubs, control, false);
     tokio::spawn(async move {
         let never = std::future::pending();
         let listener = ready.listeners.pop().unwrap();

@@ -19,6 +19,13 @@ pub(super) const JSON: &str = "json.webpubsub.azure.v1";
 /// Numbers each message, so that a client can say how far it has got.
 pub(super) const RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
 
+/// Whether a subprotocol is one of JSON frames.
+pub(super) fn is_json(subprotocol: &str) -> bool {
+    [JSON, RELIABLE]
+        .iter()
+        .any(|name| subprotocol.eq_ignore_ascii_case(name))
+}
+
 /// The dialects of the wire in a hub.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DialectIds {

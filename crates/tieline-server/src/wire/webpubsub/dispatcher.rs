@@ -8,7 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
@@ -23,6 +26,7 @@ use crate::app::{
         Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupChange,
         GroupEvent, OperationError, Reply, UserEvent,
     },
+    follow::{Follows, What},
     reach::reachable,
     sampled::Sampled,
 };
@@ -37,6 +41,7 @@ pub(super) struct Dispatcher<E> {
     /// One for each connection with events that wait.
     tasks: TaskTracker,
     bytes: Arc<Semaphore>,
+    follows: Follows,
     given_up: Sampled,
 }
 
@@ -51,11 +56,12 @@ pub(super) enum ReplyTo {
 }
 
 impl<E: Events> Dispatcher<E> {
-    pub(super) fn new(events: E) -> Self {
+    pub(super) fn new(events: E, follows: Follows) -> Self {
         Self {
             events: Arc::new(events),
             tasks: TaskTracker::new(),
             bytes: Arc::new(Semaphore::new(MAX_BYTES)),
+            follows,
             given_up: Sampled::default(),
         }
     }
@@ -103,6 +109,7 @@ impl<E: Events> Dispatcher<E> {
         let Some(events) = self.handler_of(connection.namespace(), EventKind::User(&event.name))
         else {
             let error = OperationError::no_event_handler();
+            self.refused(connection, &error);
             return reply_to.failed(connection, &error);
         };
         let session = slot.open(connection);
@@ -111,10 +118,12 @@ impl<E: Events> Dispatcher<E> {
         let size = event.payload.data().get().len();
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
         let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(permits) else {
-            return reply_to.failed(connection, &too_much());
+            let error = too_much();
+            self.refused(connection, &error);
+            return reply_to.failed(connection, &error);
         };
         let span = span("user", connection);
-        let connection = connection.clone();
+        let (connection, follows) = (connection.clone(), self.follows.clone());
         let job: Job = Box::pin(async move {
             if let ReplyTo::Ack(Some(id)) = reply_to
                 && session.acked.lock().contains(id)
@@ -122,8 +131,16 @@ impl<E: Events> Dispatcher<E> {
                 connection.emit(outgoing::duplicate_ack(id));
                 return;
             }
+            let followed = follows.is_any().then(|| event.name.clone());
+            let begun = Instant::now();
             let client = client(&connection, &session);
-            match events.user_event(client, event).await {
+            let handled = events.user_event(client, event).await;
+            if let Some(name) = followed {
+                let failure = handled.as_ref().err().map(|error| &*error.message);
+                let told = || What::handled(&name, failure, begun.elapsed());
+                follows.note(&connection, told);
+            }
+            match handled {
                 Ok(reply) => reply_to.answered(&connection, &session, reply),
                 Err(error) => reply_to.failed(&connection, &error),
             }
@@ -139,6 +156,8 @@ impl<E: Events> Dispatcher<E> {
         change: GroupChange,
         group: String,
     ) {
+        self.follows
+            .note(connection, || What::changed(change, &group));
         let kind = EventKind::Group(change, &group);
         let Some(events) = self.handler_of(connection.namespace(), kind) else {
             return;
@@ -155,6 +174,8 @@ impl<E: Events> Dispatcher<E> {
     /// Queues the event of a group that a backend has changed. Nobody waits for room: a backend that changes the
     /// groups of a client faster than its events are handled does not hold up the other clients of its request.
     pub(super) fn group_changed(&self, connection: &Connection, change: GroupChange, group: &str) {
+        self.follows
+            .note(connection, || What::changed(change, group));
         let kind = EventKind::Group(change, group);
         let Some(events) = self.handler_of(connection.namespace(), kind) else {
             return;
@@ -199,6 +220,12 @@ impl<E: Events> Dispatcher<E> {
         // Whatever remains is counted.
         let _ = timeout(limit, self.tasks.wait()).await;
         self.tasks.len()
+    }
+
+    /// Tells those who follow a client that its event is not handled.
+    fn refused(&self, connection: &Connection, error: &OperationError) {
+        let refused = || What::refused(error.name, &error.message);
+        self.follows.note(connection, refused);
     }
 
     fn handler_of(&self, hub: &str, event: EventKind<'_>) -> Option<Arc<E>> {

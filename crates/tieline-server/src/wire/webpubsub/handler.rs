@@ -28,6 +28,7 @@ use crate::{
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
+        follow::What,
         hubs::HubHandle,
         inspection::{self, Inspector},
         limits::counts::{Action, Limited},
@@ -41,6 +42,10 @@ use crate::{
 
 /// What metrics and the log call the wire.
 pub(super) const WIRE: &str = "webpubsub";
+
+/// The error of what is refused because the client, or others with it, send too much.
+const TOO_MANY: &str = "TooManyRequests";
+const TOO_MUCH: &str = "too much was sent; try again later";
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
@@ -68,6 +73,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         let kind = client.kind(connection);
         METRICS.client_entered(client.hub.name().as_str(), WIRE, kind);
         connection_log::accepted(connection, WIRE, kind);
+        self.inspector.follows().connected(connection);
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -140,6 +146,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         {
             connection.emit(refusal);
         }
+        self.refused(connection, TOO_MANY, TOO_MUCH);
         ExcessVerdict::Drop
     }
 
@@ -172,7 +179,7 @@ impl<E: Events> WebPubSub<E> {
     pub(crate) fn new(events: E, inspector: Arc<Inspector>) -> Self {
         Self {
             cluster: inspector.cluster().clone(),
-            events: Dispatcher::new(events),
+            events: Dispatcher::new(events, inspector.follows().clone()),
             inspector,
         }
     }
@@ -228,6 +235,12 @@ impl<E: Events> WebPubSub<E> {
         }
     }
 
+    /// Tells those who follow a client that what it asks for is not done.
+    fn refused(&self, connection: &Connection, error: &str, message: &str) {
+        let refused = || What::refused(error, message);
+        self.inspector.follows().note(connection, refused);
+    }
+
     /// Hands an event to the event handler.
     async fn event(
         &self,
@@ -258,6 +271,9 @@ impl<E: Events> WebPubSub<E> {
             return;
         }
         let outcome = self.apply(sender, session, operation).await;
+        if let Err(error) = &outcome {
+            self.refused(connection, error.name, &error.message);
+        }
         // Without an ack id, failure is silent.
         let Some(id) = ack_id else { return };
         connection.emit(match outcome {
@@ -364,13 +380,11 @@ impl Sender<'_> {
 
 /// The answer to a frame that is refused because the client, or others with it, send too much.
 fn refusal_of(frame: ClientFrame<'_>) -> Option<Frame> {
-    const NAME: &str = "TooManyRequests";
-    const WHY: &str = "too much was sent; try again later";
     match frame {
         ClientFrame::Request { ack_id, .. } | ClientFrame::Event { ack_id, .. } => {
-            Some(outgoing::failed_ack(ack_id?, NAME, WHY))
+            Some(outgoing::failed_ack(ack_id?, TOO_MANY, TOO_MUCH))
         }
-        ClientFrame::Invoke { id, .. } => Some(outgoing::invoke_failed(&id, NAME, WHY)),
+        ClientFrame::Invoke { id, .. } => Some(outgoing::invoke_failed(&id, TOO_MANY, TOO_MUCH)),
         ClientFrame::Ping => Some(outgoing::pong()),
         ClientFrame::Stream(id) => Some(outgoing::stream_unsupported(&id)),
         ClientFrame::Ignored => None,

@@ -13,6 +13,7 @@ pub(crate) mod dialects;
 mod dispatcher;
 pub(crate) mod handler;
 mod incoming;
+pub(crate) mod label;
 mod metadata;
 mod outgoing;
 mod properties;

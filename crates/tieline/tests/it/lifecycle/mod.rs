@@ -12,6 +12,7 @@ mod load;
 mod lost;
 mod message_writer;
 mod message_writers;
+mod observation;
 mod order;
 mod receipts;
 mod stats;

@@ -16,9 +16,23 @@ export const pathOf = (hub, id) => `connections/${encodeURIComponent(hub)}/${enc
 
 /** `query` may have empty values, which are left out. */
 export function get(path, query = {}, signal = null) {
-  const given = Object.entries(query).filter(([, value]) => value);
-  const search = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
-  return ask(`${path}${search}`, { signal });
+  return ask(withQuery(path, query), { signal });
+}
+
+/** Calls `onLine` with the JSON of each line of an answer, as they come, until it ends. */
+export async function lines(path, query, signal, onLine) {
+  const response = await request(withQuery(path, query), { signal }, () => signal);
+  if (!response.ok) await answer(response);
+  let rest = "";
+  const texts = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await texts.read();
+    if (done) return;
+    const whole = `${rest}${value}`.split("\n");
+    rest = whole.pop();
+    // Empty lines say that the connection is there.
+    for (const line of whole) if (line) onLine(JSON.parse(line));
+  }
 }
 
 export function post(path, body) {
@@ -26,20 +40,32 @@ export function post(path, body) {
   return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-async function ask(path, { signal = null, headers = {}, ...options }) {
+function withQuery(path, query) {
+  const given = Object.entries(query).filter(([, value]) => value);
+  return given.length > 0 ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+async function ask(path, options) {
+  const { signal } = options;
+  return answer(await request(path, options, () => {
+    const deadline = AbortSignal.timeout(DEADLINE_MS);
+    return signal ? AbortSignal.any([signal, deadline]) : deadline;
+  }));
+}
+
+/** The answer to a request, with the token. `signalOf` makes the signal of each attempt. */
+async function request(path, { signal = null, headers = {}, ...options }, signalOf) {
   for (;;) {
     const used = token();
     const authorization = used ? { authorization: `Bearer ${used}` } : {};
-    const deadline = AbortSignal.timeout(DEADLINE_MS);
-    const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
     const response = await fetch(`api/${path}`, {
       ...options,
       headers: { ...headers, ...authorization },
-      signal: either,
+      signal: signalOf(),
       cache: "no-store",
       redirect: "error",
     });
-    if (response.status !== 401) return answer(response);
+    if (response.status !== 401) return response;
     // Another request may have asked meanwhile.
     if (token() === used) await askToken();
     signal?.throwIfAborted();

@@ -2,6 +2,7 @@
 
 import { ApiError, get, pathOf, post } from "./api.js";
 import { byId, element, reconcile, setText } from "./dom.js";
+import { Follow } from "./follow.js";
 import { ago, bytes, count, frames, moment, visible } from "./format.js";
 import { explained, Poll } from "./poll.js";
 
@@ -28,6 +29,7 @@ export class Connection {
   #hub;
   #id;
   #poll;
+  #follow = new Follow();
 
   constructor({ onAnswer, onError }) {
     this.#poll = new Poll(PERIOD_MS, (signal) => this.#ask(signal, onAnswer), onError);
@@ -51,11 +53,13 @@ export class Connection {
     this.#setActive(true);
     this.#tell("");
     byId("send").reset();
+    this.#follow.enter(hub, id);
     this.#poll.start();
   }
 
   leave() {
     this.#poll.stop();
+    this.#follow.stop("");
     byId("close").close();
   }
 
@@ -74,6 +78,7 @@ export class Connection {
   }
 
   #show(connection) {
+    this.#follow.user(connection.user);
     const facts = new Map(FACTS.map(([label, value]) => [label, [element("bdi", {}, visible(value(connection)) || "—")]]));
     const { groups, group_count: total, roles } = connection;
     facts.set("Groups", named(groups, (group) => {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod commands;
+mod follow;
 mod writes;
 
 use std::{
