@@ -9,7 +9,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, time::sleep};
 
-use super::{app::App, dialect, outgoing, service::Pusher};
+use super::{
+    app::{App, LiveApps},
+    dialect, outgoing,
+    webhooks::Webhooks,
+};
 use crate::{app::hubs::HubHandle, config::hub_name::HubName};
 
 /// Between two counts of a channel.
@@ -23,11 +27,18 @@ const MANY: u64 = 100;
 
 type Key = (HubName, Box<str>);
 
+/// Who is told, and what was lately.
+pub(super) struct Counting {
+    apps: LiveApps,
+    pub(super) webhooks: Webhooks,
+    recent: Recent,
+}
+
 /// The channels that were counted lately or are now, and whether they have changed since.
 #[derive(Debug, Default)]
-pub(super) struct Counting(Mutex<HashMap<Key, bool>>);
+struct Recent(Mutex<HashMap<Key, bool>>);
 
-impl Counting {
+impl Recent {
     /// Notes a change. Whether somebody has to begin to count.
     fn note(&self, key: &Key) -> bool {
         let mut counted = self.0.lock();
@@ -50,41 +61,51 @@ impl Counting {
     }
 }
 
-/// The number of a channel's subscribers at this node has changed.
-pub(super) fn changed(pusher: &Arc<Pusher>, app: &Arc<App>, hub: &HubHandle, channel: &str) {
-    let key = (hub.name().clone(), channel.into());
-    // Without a runtime, the process ends.
-    if let Ok(runtime) = Handle::try_current()
-        && pusher.counting.note(&key)
-    {
-        let (pusher, app, hub) = (Arc::clone(pusher), Arc::clone(app), hub.clone());
-        runtime.spawn(async move {
-            loop {
-                sleep(tell(&pusher, &app.id, &hub, &key.1).await).await;
-                if !pusher.counting.has_changed(&key) {
-                    return;
-                }
-            }
-        });
+impl Counting {
+    pub(super) fn new(apps: LiveApps, webhooks: Webhooks) -> Self {
+        Self {
+            apps,
+            webhooks,
+            recent: Recent::default(),
+        }
     }
-}
 
-/// Counts and tells. For how long not to do that again.
-async fn tell(pusher: &Pusher, app: &str, hub: &HubHandle, channel: &str) -> Duration {
-    let app = pusher.apps.by_id(app);
-    let Some(app) = app.filter(|app| app.rules.subscription_counts) else {
-        return PAUSE;
-    };
-    let cluster = hub.cluster();
-    let counted = cluster.group_len(channel).await;
-    for (node, why) in counted.missed() {
-        tracing::debug!(node, %why, channel, "the subscribers of a node were not counted");
+    /// The number of a channel's subscribers at this node has changed.
+    pub(super) fn changed(self: &Arc<Self>, app: &Arc<App>, hub: &HubHandle, channel: &str) {
+        let key = (hub.name().clone(), channel.into());
+        // Without a runtime, the process ends.
+        if let Ok(runtime) = Handle::try_current()
+            && self.recent.note(&key)
+        {
+            let (counting, app, hub) = (Arc::clone(self), Arc::clone(app), hub.clone());
+            runtime.spawn(async move {
+                loop {
+                    sleep(counting.tell(&app.id, &hub, &key.1).await).await;
+                    if !counting.recent.has_changed(&key) {
+                        return;
+                    }
+                }
+            });
+        }
     }
-    let count = counted.total;
-    let frame = outgoing::subscription_count(channel, count);
-    cluster.emit_group(channel, dialect::frame(frame));
-    pusher.webhooks.subscription_count(&app, channel, count);
-    if count > MANY { LONG_PAUSE } else { PAUSE }
+
+    /// Counts and tells. For how long not to do that again.
+    async fn tell(&self, app: &str, hub: &HubHandle, channel: &str) -> Duration {
+        let app = self.apps.by_id(app);
+        let Some(app) = app.filter(|app| app.rules.subscription_counts) else {
+            return PAUSE;
+        };
+        let cluster = hub.cluster();
+        let counted = cluster.group_len(channel).await;
+        for (node, why) in counted.missed() {
+            tracing::debug!(node, %why, channel, "the subscribers of a node were not counted");
+        }
+        let count = counted.total;
+        let frame = outgoing::subscription_count(channel, count);
+        cluster.emit_group(channel, dialect::frame(frame));
+        self.webhooks.subscription_count(&app, channel, count);
+        if count > MANY { LONG_PAUSE } else { PAUSE }
+    }
 }
 
 #[cfg(test)]
@@ -93,13 +114,13 @@ mod tests {
 
     #[test]
     fn one_counts_until_nothing_changes_any_more() {
-        let counting = Counting::default();
+        let recent = Recent::default();
         let key = (HubName::of_app("1"), Box::from("a"));
-        assert!(counting.note(&key));
-        assert!(!counting.note(&key) && !counting.note(&key));
-        assert!(counting.has_changed(&key));
-        assert!(!counting.has_changed(&key));
-        assert!(counting.0.lock().is_empty());
-        assert!(counting.note(&key));
+        assert!(recent.note(&key));
+        assert!(!recent.note(&key) && !recent.note(&key));
+        assert!(recent.has_changed(&key));
+        assert!(!recent.has_changed(&key));
+        assert!(recent.0.lock().is_empty());
+        assert!(recent.note(&key));
     }
 }

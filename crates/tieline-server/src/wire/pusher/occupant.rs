@@ -11,15 +11,14 @@ use tieline::Exit;
 use super::{
     app::App,
     channel::{Channel, ChannelKind},
-    client::Client,
-    counting,
-    service::Pusher,
+    counting::Counting,
+    webhooks::Webhooks,
 };
 use crate::app::hubs::HubHandle;
 
 /// A subscription that others learn of.
 pub(super) struct Occupant {
-    pusher: Arc<Pusher>,
+    counting: Arc<Counting>,
     app: Arc<App>,
     hub: HubHandle,
     channel: Box<str>,
@@ -31,7 +30,8 @@ pub(super) struct Occupant {
 impl Occupant {
     /// A client has joined the group of a channel; `None` if nobody wants to know.
     pub(super) fn begin(
-        client: &Client,
+        counting: &Arc<Counting>,
+        hub: &HubHandle,
         app: &Arc<App>,
         channel: Channel<'_>,
     ) -> Option<Box<Self>> {
@@ -41,12 +41,12 @@ impl Occupant {
         }
         let name = channel.name();
         let is_counted = app.rules.subscription_counts;
-        let is_occupied = occupy(client, name);
+        let is_occupied = occupy(&counting.webhooks, hub, name);
         (is_counted || is_occupied).then(|| {
             let occupant = Self {
-                pusher: Arc::clone(&client.place.pusher),
+                counting: Arc::clone(counting),
                 app: Arc::clone(app),
-                hub: client.hub.clone(),
+                hub: hub.clone(),
                 channel: name.into(),
                 exit: is_occupied.then_some(Exit::Disconnected),
                 is_counted,
@@ -63,18 +63,17 @@ impl Occupant {
 
     fn count(&self) {
         if self.is_counted {
-            counting::changed(&self.pusher, &self.app, &self.hub, &self.channel);
+            self.counting.changed(&self.app, &self.hub, &self.channel);
         }
     }
 }
 
 /// Whether the channel is occupied by one more from now on: only if a webhook wants to know.
-fn occupy(client: &Client, channel: &str) -> bool {
-    let webhooks = &client.place.pusher.webhooks;
-    if !webhooks.want_occupancy(client.hub.name().as_str(), channel) {
+fn occupy(webhooks: &Webhooks, hub: &HubHandle, channel: &str) -> bool {
+    if !webhooks.want_occupancy(hub.name().as_str(), channel) {
         return false;
     }
-    let Some(presence) = client.hub.presence() else {
+    let Some(presence) = hub.presence() else {
         return false;
     };
     // It is entered at the first poll. The client does not wait for the registry: nobody asks how that went.

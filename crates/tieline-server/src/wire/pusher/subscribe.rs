@@ -140,9 +140,12 @@ async fn join(
         answer.write(text).await.map_err(closed)?;
     }
     answer.finish().map_err(closed)?;
-    let part = match member {
-        Some((membership, _)) => Part::Member(Box::new(membership)),
-        None => Occupant::begin(client, app, channel).map_or(Part::Nothing, Part::Occupant),
+    let part = if let Some((membership, _)) = member {
+        Part::Member(Box::new(membership))
+    } else {
+        let counting = &client.place.pusher.counting;
+        let occupant = Occupant::begin(counting, &client.hub, app, channel);
+        occupant.map_or(Part::Nothing, Part::Occupant)
     };
     client.subscriptions.add(name, part);
     Ok(())

@@ -17,8 +17,7 @@ use tokio::{
 
 use super::{
     super::app::{App, LiveApps},
-    dispatcher::OF_CHANNELS,
-    event::{ClientEvent, Event},
+    event::{ClientEvent, Event, OF_CHANNELS},
     progress::Receipt,
     settings::WebhookSettings,
     webhook::Webhook,
