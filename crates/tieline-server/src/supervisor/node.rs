@@ -13,10 +13,7 @@ use crate::{
     app::{
         events::Events, follow::FollowSettings, hubs::Hubs, inspection::Inspector, limits::Quotas,
     },
-    wire::{
-        pusher::app::LiveApps,
-        webpubsub::{handler::WebPubSub, label::label},
-    },
+    wire::{label, pusher::app::LiveApps, webpubsub::handler::WebPubSub},
 };
 
 /// A node that is ready to serve.

@@ -130,7 +130,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let leaving = hubs.clone();
     let node = ReadyNode::new(listeners, upstream, hubs, control, settings.show_payloads);
-    let pusher = pusher::routes(&node.node, pusher);
+    let pusher = pusher::routes(&node.node, pusher, node.inspector.follows());
     let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));

@@ -4,7 +4,9 @@
 //! operations do is in `app`, which every wire uses. Wires never import each other; what their backends' requests have in common is in `body`. Each that has clients adds
 //! its dialects here, so that a hub has those of all wires.
 
-use tieline::Dialects;
+use tieline::{Connection, Dialects};
+
+use crate::app::{client_data::ClientKind, follow::FrameLabel};
 
 pub(crate) mod aws;
 mod body;
@@ -25,4 +27,12 @@ pub(crate) fn dialects() -> (Dialects, WireDialects) {
     let webpubsub = webpubsub::dialects::DialectIds::add_to(&mut dialects);
     let pusher = pusher::dialect::PusherDialect::add_to(&mut dialects);
     (dialects, WireDialects { webpubsub, pusher })
+}
+
+/// What the wire of a client calls a frame, by its first bytes.
+pub(crate) fn label(client: &Connection, payload: &[u8]) -> FrameLabel {
+    match ClientKind::of(client) {
+        ClientKind::WebPubSub => webpubsub::label::label(client.subprotocol(), payload),
+        ClientKind::Pusher => pusher::label::label(payload),
+    }
 }

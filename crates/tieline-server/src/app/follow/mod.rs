@@ -6,6 +6,7 @@
 //! configuration allows it.
 
 mod event;
+mod fields;
 mod follows;
 mod one;
 mod query;
@@ -15,6 +16,7 @@ mod tests;
 
 pub(crate) use self::{
     event::{CONNECTION_HAS_ENDED, FollowEvent, What},
+    fields::each_field,
     follows::{FollowPart, Follows},
     query::{FollowQuery, FollowTarget},
     report::{FollowSettings, FrameLabel, cut},

@@ -160,7 +160,7 @@ impl Followed {
                 let count = observed.missed;
                 events.push((at, FollowEvent::of(connection, at, What::Missed { count })));
             }
-            let report = settings.report(connection.subprotocol(), &observed);
+            let report = settings.report(connection, &observed);
             let what = match observed.direction {
                 Direction::Received => What::Received(report),
                 Direction::Sent => What::Sent(report),

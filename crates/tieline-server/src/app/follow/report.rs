@@ -4,7 +4,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use tieline::{FrameKind, Observed};
+use tieline::{Connection, FrameKind, Observed};
 
 /// Bytes of a frame in which a wire looks for its label.
 pub(super) const LABEL_BYTES: usize = 2048;
@@ -20,8 +20,8 @@ const MAX_TEXT: usize = 256;
 pub(crate) struct FollowSettings {
     /// Whether payloads are told.
     pub(crate) show_payloads: bool,
-    /// What a wire calls a frame of a subprotocol, by its first bytes.
-    pub(crate) label: fn(subprotocol: Option<&str>, payload: &[u8]) -> FrameLabel,
+    /// What the client's wire calls a frame, by its first bytes.
+    pub(crate) label: fn(client: &Connection, payload: &[u8]) -> FrameLabel,
 }
 
 /// What a frame is on its wire. Absent where the wire has no such thing, or the first bytes do not say it.
@@ -62,10 +62,10 @@ pub(crate) struct FrameReport {
 
 impl FollowSettings {
     /// What is told of a frame.
-    pub(super) fn report(&self, subprotocol: Option<&str>, observed: &Observed) -> FrameReport {
+    pub(super) fn report(&self, client: &Connection, observed: &Observed) -> FrameReport {
         let payload = &observed.payload[..];
         let label = match observed.kind {
-            FrameKind::Text | FrameKind::Binary => (self.label)(subprotocol, payload),
+            FrameKind::Text | FrameKind::Binary => (self.label)(client, payload),
             _ => FrameLabel::default(),
         };
         let shown = self.show_payloads.then(|| {

@@ -17,7 +17,7 @@ use super::{
     webhooks,
 };
 use crate::{
-    app::{connection_log, cuts},
+    app::{connection_log, cuts, follow::Follows},
     metrics::METRICS,
 };
 
@@ -31,7 +31,15 @@ const MAX_EVENT_NAME: usize = 200;
 const TOO_MANY: u16 = 4301;
 
 /// The handler of Pusher clients.
-pub(super) struct PusherHandler;
+pub(super) struct PusherHandler {
+    follows: Follows,
+}
+
+impl PusherHandler {
+    pub(super) fn new(follows: Follows) -> Self {
+        Self { follows }
+    }
+}
 
 /// Why an event is not relayed.
 struct NotRelayed {
@@ -47,6 +55,7 @@ impl Handler for PusherHandler {
         let kind = client.protocol.name();
         METRICS.client_entered(client.hub.name().as_str(), WIRE, kind);
         connection_log::accepted(connection, WIRE, kind);
+        self.follows.connected(connection);
     }
 
     async fn on_message(
@@ -65,7 +74,12 @@ impl Handler for PusherHandler {
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(asked)) => subscribe(connection, client, &asked).await,
             Ok(ClientFrame::Unsubscribe(channel)) => unsubscribe(connection, client, &channel),
-            Ok(ClientFrame::SignIn(asked)) => sign_in(connection, client, &asked).await,
+            Ok(ClientFrame::SignIn(asked)) => {
+                if sign_in(connection, client, &asked).await {
+                    // Whoever follows the user learns of the connection now.
+                    self.follows.connected(connection);
+                }
+            }
             Ok(ClientFrame::Event(event)) => {
                 if let Err(NotRelayed { code, message }) = relay(connection, client, &event) {
                     connection.emit(outgoing::error(code, &message));

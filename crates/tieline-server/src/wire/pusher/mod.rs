@@ -16,6 +16,7 @@ mod farewell;
 mod handler;
 mod http;
 mod incoming;
+pub(crate) mod label;
 mod occupant;
 mod outgoing;
 mod presence;
@@ -32,11 +33,13 @@ use std::sync::Arc;
 use axum::Router;
 use tieline::{Handler, Node};
 
-use self::service::Pusher;
+use self::{handler::PusherHandler, service::Pusher};
+use crate::app::follow::Follows;
 
-/// The routes of the wire at a node.
-pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher) -> Router {
+/// The routes of the wire at a node, whose clients can be followed.
+pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher, follows: &Follows) -> Router {
     let pusher = Arc::new(pusher);
     let http = http::routes(Arc::clone(&pusher));
-    upgrade::routes(node.clone(), pusher).merge(http)
+    let handler = PusherHandler::new(follows.clone());
+    upgrade::routes(node.clone(), pusher, handler).merge(http)
 }

@@ -48,19 +48,25 @@ struct UserData<'a> {
     watchlist: Option<&'a RawValue>,
 }
 
-/// Signs a client in, or tells it why not.
-pub(super) async fn sign_in(connection: &Connection, client: &mut Client, asked: &SignIn<'_>) {
-    if let Err(error) = try_sign_in(connection, client, asked).await {
+/// Signs a client in, or tells it why not. Whether it has a user from now on, and had none before.
+pub(super) async fn sign_in(
+    connection: &Connection,
+    client: &mut Client,
+    asked: &SignIn<'_>,
+) -> bool {
+    let signed_in = try_sign_in(connection, client, asked).await;
+    signed_in.unwrap_or_else(|error| {
         let code = matches!(error, SignInError::Signature(_)).then_some(UNAUTHORIZED);
         connection.emit(outgoing::error(code, &error.to_string()));
-    }
+        false
+    })
 }
 
 async fn try_sign_in(
     connection: &Connection,
     client: &mut Client,
     asked: &SignIn<'_>,
-) -> Result<(), SignInError> {
+) -> Result<bool, SignInError> {
     let app = client.place.app().ok_or(SignInError::NoApp)?;
     check(&app, connection, asked)?;
     let data = UserData::parse(&asked.user_data).ok_or(InvalidMember::UserData)?;
@@ -87,7 +93,7 @@ async fn try_sign_in(
         let watched = &client.place.pusher.watched;
         watchlist::start(connection, (watched, &client.hub), users);
     }
-    Ok(())
+    Ok(is_new)
 }
 
 /// The application signs `socket_id::user::user_data`.

@@ -63,7 +63,11 @@ impl<H: Handler> Clone for RouteState<H> {
 }
 
 /// The client endpoint, `/app/{key}`, and what is next to it by mistake.
-pub(super) fn routes<H: Handler>(node: Node<H>, pusher: Arc<Pusher>) -> Router {
+pub(super) fn routes<H: Handler>(
+    node: Node<H>,
+    pusher: Arc<Pusher>,
+    handler: PusherHandler,
+) -> Router {
     Router::new()
         .route("/app/{*key}", get(by_key))
         .route("/app/", get(without_key))
@@ -71,7 +75,7 @@ pub(super) fn routes<H: Handler>(node: Node<H>, pusher: Arc<Pusher>) -> Router {
         .with_state(RouteState {
             node,
             pusher,
-            handler: Arc::new(PusherHandler),
+            handler: Arc::new(handler),
         })
 }
 

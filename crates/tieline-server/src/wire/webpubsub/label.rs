@@ -3,65 +3,29 @@
 //! Owns which properties say so. Must not know who follows. Invariant: a frame is not judged: what cannot be read, or
 //! begins beyond these bytes, is left out.
 
-use std::fmt;
-
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
-};
 use serde_json::Value;
 
 use super::dialects;
-use crate::app::follow::{FrameLabel, cut};
+use crate::app::follow::{FrameLabel, cut, each_field};
 
 /// The label of a frame in either direction. Simple clients have bare payloads, without one.
 pub(crate) fn label(subprotocol: Option<&str>, payload: &[u8]) -> FrameLabel {
     let mut label = FrameLabel::default();
-    if subprotocol.is_some_and(dialects::is_json) {
-        let mut json = serde_json::Deserializer::from_slice(payload);
-        // An error ends it where the bytes end; what was read before stays.
-        let _ = Reader(&mut label).deserialize(&mut json);
+    if !subprotocol.is_some_and(dialects::is_json) {
+        return label;
     }
+    let text = |value: &Value| value.as_str().map(cut);
+    each_field(payload, |key, value| match key {
+        "type" => label.kind = text(value),
+        "from" => label.from = text(value),
+        "group" => label.group = text(value),
+        "event" => label.event = text(value),
+        "ackId" => label.ack_id = value.as_u64(),
+        "success" => label.success = value.as_bool(),
+        "error" => label.error = value.get("name").and_then(text),
+        _ => {}
+    });
     label
-}
-
-struct Reader<'a>(&'a mut FrameLabel);
-
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Reader<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a frame")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(label) = self;
-        let text = |value: &Value| value.as_str().map(cut);
-        while let Some(key) = map.next_key::<String>()? {
-            match &*key {
-                "type" => label.kind = text(&map.next_value()?),
-                "from" => label.from = text(&map.next_value()?),
-                "group" => label.group = text(&map.next_value()?),
-                "event" => label.event = text(&map.next_value()?),
-                "ackId" => label.ack_id = map.next_value::<Value>()?.as_u64(),
-                "success" => label.success = map.next_value::<Value>()?.as_bool(),
-                "error" => {
-                    let error = map.next_value::<Value>()?;
-                    label.error = error.get("name").and_then(text);
-                }
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
