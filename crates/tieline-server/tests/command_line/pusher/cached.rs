@@ -52,6 +52,14 @@ fn no_event_comes_before_the_one_that_is_kept_and_the_last_is_the_last() {
     const EVENTS: usize = 60;
     let nodes = Nodes::two("");
     let [one, other] = nodes.ends().map(str::to_owned);
+    // The nodes know each other once an event gets from one to the other.
+    let mut linked = Pusher::connect(&other);
+    linked.subscribe("linked");
+    let event = r#"{"name":"e","channel":"linked","data":"","info":"delivered"}"#;
+    while !{ Request::post("/apps/3/events", event).send(&one) }
+        .json()
+        .contains(r#""delivered":1"#)
+    {}
     publish(&one, "cache-a", "0");
     let publisher = std::thread::spawn({
         let one = one.clone();
