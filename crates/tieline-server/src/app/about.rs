@@ -19,6 +19,15 @@ impl Metadata {
         let object: Map<_, _> = pairs.map(|(name, value)| (name, value.into())).collect();
         (!object.is_empty()).then(|| Self(Value::Object(object).to_string()))
     }
+
+    /// The value of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let mut object: Map<_, _> = serde_json::from_str(&self.0).ok()?;
+        match object.remove(name)? {
+            Value::String(value) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of a message beside its data.
@@ -74,6 +83,8 @@ mod tests {
             assert_eq!(read(&with), Some((expected, Some(json))));
             assert_eq!(of(sender, None), sender);
         }
+        assert_eq!(metadata.get("a").as_deref(), Some("x\0\"y"));
+        assert_eq!(metadata.get("b"), None);
         assert!(Metadata::new([]).is_none());
     }
 

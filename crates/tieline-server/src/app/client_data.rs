@@ -109,6 +109,13 @@ impl ClientData {
         own.unwrap_or_else(|| self.roles.permit(permission, group))
     }
 
+    /// Whether a role or a grant permits this for the very group, by its name.
+    pub(crate) fn names(&self, permission: Permission, group: &str) -> bool {
+        let rare = self.rare.as_ref();
+        let own = rare.and_then(|rare| rare.overrides.permit(permission, group));
+        own.unwrap_or_else(|| self.roles.name(permission, group))
+    }
+
     /// Permits it for this group, whatever the roles say.
     pub(crate) fn grant(
         &mut self,
@@ -178,6 +185,17 @@ mod tests {
         client.grant(SEND, "a").unwrap();
         client.revoke(JOIN, "a").unwrap();
         assert!(client.permit(SEND, "a") && !client.permit(JOIN, "a"));
+    }
+
+    #[test]
+    fn only_a_literal_role_or_a_grant_names_a_group() {
+        let roles = ["", "s.*", ".a"].map(|rest| format!("webpubsub.joinLeaveGroup{rest}"));
+        let mut client = ClientData::new(Arc::new(Roles::parse(roles)), None);
+        assert!(client.names(JOIN, "a") && !client.names(JOIN, "b") && !client.names(SEND, "a"));
+        assert!(client.permit(JOIN, "b"));
+        client.grant(JOIN, "b").unwrap();
+        client.revoke(JOIN, "a").unwrap();
+        assert!(!client.names(JOIN, "a") && client.names(JOIN, "b"));
     }
 
     #[test]

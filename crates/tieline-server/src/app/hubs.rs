@@ -7,7 +7,7 @@
 //! it, and nothing is kept of a hub that nobody uses: strangers can think up any number of names.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock, Weak},
 };
 
@@ -33,16 +33,27 @@ pub(crate) struct HubRules {
 
 /// The rules of all hubs at the moment: a reload replaces them. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct LiveHubRules(Arc<ArcSwap<PerHub<Arc<HubRules>>>>);
+pub(crate) struct LiveHubRules(Arc<ArcSwap<AllRules>>);
+
+#[derive(Debug)]
+struct AllRules {
+    hubs: PerHub<Arc<HubRules>>,
+    /// The hubs whose groups are also channels of an app.
+    with_channels: BTreeSet<HubName>,
+}
 
 impl LiveHubRules {
-    pub(crate) fn new(rules: PerHub<Arc<HubRules>>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(rules)))
+    /// The groups of `with_channels` are also channels of an app.
+    pub(crate) fn new(hubs: PerHub<Arc<HubRules>>, with_channels: BTreeSet<HubName>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(AllRules {
+            hubs,
+            with_channels,
+        })))
     }
 
     /// The hubs that have a table now.
     pub(crate) fn listed(&self) -> Vec<HubName> {
-        self.0.load().names().cloned().collect()
+        self.0.load().hubs.names().cloned().collect()
     }
 
     /// Decides from now on. `other` is not used any more.
@@ -150,7 +161,7 @@ impl Hubs {
 
     /// A hub; `None` if only hubs with a table exist, and this one has none.
     pub(crate) fn get(&self, name: &HubName) -> Option<Hub> {
-        let rules = Arc::clone(self.0.rules.0.load().of(name.as_str())?);
+        let rules = Arc::clone(self.0.rules.0.load().hubs.of(name.as_str())?);
         Some(Hub {
             handle: self.open(name)?,
             rules,
@@ -159,7 +170,7 @@ impl Hubs {
 
     /// The hub that an app has to itself, whichever hubs have a table: its rules are those of hubs without one.
     pub(crate) fn of_app(&self, id: &str) -> Option<Hub> {
-        let rules = Arc::clone(self.0.rules.0.load().defaults());
+        let rules = Arc::clone(self.0.rules.0.load().hubs.defaults());
         let handle = self.open(&HubName::of_app(id))?;
         Some(Hub { handle, rules })
     }
@@ -202,9 +213,15 @@ impl HubHandle {
 
     /// The rules at the moment; `None` if the hub does not exist any more.
     pub(crate) fn rules(&self) -> Option<Arc<HubRules>> {
-        let rules = self.0.hubs.rules.0.load();
+        let rules = &self.0.hubs.rules.0.load().hubs;
         let of_app = || self.name().is_of_app().then(|| rules.defaults());
         rules.of(self.name().as_str()).or_else(of_app).cloned()
+    }
+
+    /// Whether its groups are also channels of an app.
+    pub(crate) fn has_channels(&self) -> bool {
+        let hubs = &self.0.hubs.rules.0.load().with_channels;
+        hubs.contains(self.name())
     }
 
     /// Who was refused lately.

@@ -7,6 +7,7 @@
 pub(crate) mod about;
 pub(crate) mod access;
 pub(crate) mod certificate;
+pub(crate) mod channels;
 pub(crate) mod client_data;
 pub(crate) mod clock;
 pub(crate) mod close;

@@ -70,9 +70,18 @@ impl Roles {
 
     /// Whether a client with these roles may do this.
     pub(crate) fn permit(&self, permission: Permission, group: &str) -> bool {
+        self.targets(permission).contain(group)
+    }
+
+    /// Whether one of these roles permits this for the very group, by its name.
+    pub(crate) fn name(&self, permission: Permission, group: &str) -> bool {
+        self.targets(permission).name(group)
+    }
+
+    fn targets(&self, permission: Permission) -> &Targets {
         match permission {
-            Permission::JoinLeaveGroup => self.join_leave.contain(group),
-            Permission::SendToGroup => self.send.contain(group),
+            Permission::JoinLeaveGroup => &self.join_leave,
+            Permission::SendToGroup => &self.send,
         }
     }
 
@@ -105,9 +114,12 @@ impl Targets {
     }
 
     fn contain(&self, group: &str) -> bool {
-        self.any
-            || self.groups.iter().any(|name| **name == *group)
-            || self.patterns.iter().any(|pattern| pattern.matches(group))
+        let mut patterns = self.patterns.iter();
+        self.any || self.name(group) || patterns.any(|pattern| pattern.matches(group))
+    }
+
+    fn name(&self, group: &str) -> bool {
+        self.groups.iter().any(|name| **name == *group)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the checks that need more than one option, those of the library among them. Must not start
 //! anything. Invariant: what passes here can be started, as far as can be known before.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use tieline::{ClusterConfig, ClusterError, Config};
 
@@ -29,6 +29,7 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
+        hub_name::HubName,
         listen::{Listen, Listeners},
         names,
         sections::{admin::AdminListen, hub::Anonymous, proxies::proxies},
@@ -88,6 +89,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
     let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
     let tls = settings.tls.read_files(&settings.certificates)?;
     let apps = apps(settings, values)?;
+    let shared_hubs = apps.load().shared_hubs();
     Ok(ServeSettings {
         admin: admin(settings, tls.is_some())?,
         listen: check_all(settings, anonymous)?,
@@ -105,6 +107,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
             verifier.as_ref(),
             certificates.as_ref(),
             anonymous,
+            shared_hubs,
         ),
         handlers: handlers(settings, values, keys.as_ref(), &config)?,
         config,
@@ -168,14 +171,15 @@ fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
 }
 
 /// Who may connect to which hub. All accept the same tokens, each for itself, and the same certificates. `default` is for hubs whose
-/// settings do not say who may connect without one.
+/// settings do not say who may connect without one. The groups of `with_channels` are also channels of an app.
 pub(super) fn rules(
     settings: &Settings,
     verifier: Option<&Arc<Verifier>>,
     certificates: Option<&CertificateUsers>,
     default: Anonymous,
+    with_channels: BTreeSet<HubName>,
 ) -> LiveHubRules {
-    LiveHubRules::new(settings.hubs.map(|hub| {
+    let rules = settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);
         let anonymous = hub.anonymous.unwrap_or(default);
         Arc::new(HubRules {
@@ -184,7 +188,8 @@ pub(super) fn rules(
             origins: hub.origins(),
             limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
-    }))
+    });
+    LiveHubRules::new(rules, with_channels)
 }
 
 /// The limits of hubs, as far as one must fit another.

@@ -86,16 +86,33 @@ impl MessageWriter {
     /// [`SendError::Closed`] if the connection is closed. [`SendError::InvalidText`] if a text ends within a
     /// character, and [`SendError::Interrupted`] after a `write` that was dropped: then the connection closes.
     pub fn finish(mut self) -> Result<(), SendError> {
+        let last = self.last_fragment()?;
+        // Another message may begin from here on.
+        self.is_finished = true;
+        self.conn.end_message(last)
+    }
+
+    /// Ends the message, and begins another of the same kind directly behind it: what has waited goes on waiting, now
+    /// for the end of that one. For messages that belong together.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish); after an error, the message can only be given up.
+    pub fn next_message(&mut self) -> Result<(), SendError> {
+        let last = self.last_fragment()?;
+        self.conn.end_and_begin(last)?;
+        self.has_begun = false;
+        Ok(())
+    }
+
+    fn last_fragment(&self) -> Result<AnyFrame, SendError> {
         if self.is_interrupted {
             return Err(SendError::Interrupted);
         }
         if self.check.is_partial() {
             return Err(SendError::InvalidText);
         }
-        let last = AnyFrame::fragment(self.kind, !self.has_begun, true, Bytes::new());
-        // Another message may begin from here on.
-        self.is_finished = true;
-        self.conn.end_message(last)
+        let is_first = !self.has_begun;
+        Ok(AnyFrame::fragment(self.kind, is_first, true, Bytes::new()))
     }
 }
 

@@ -46,6 +46,12 @@ impl Outgoing {
         self.has_begun = true;
     }
 
+    /// Another message has begun, before anything that waits.
+    pub(super) fn begin_again(&mut self) {
+        self.since = Instant::now();
+        self.has_begun = false;
+    }
+
     /// Whom to wake, if the writer waits for room; it does not any more. Its time runs from here: it was the client's
     /// until now, and the writer may not have had a turn yet when its message is checked next.
     pub(super) fn stop_waiting(&mut self) -> Option<Waker> {

@@ -130,6 +130,21 @@ impl ConnectionInner {
         Ok(())
     }
 
+    /// Ends the message with its last fragment, and begins another; what waits goes behind that one.
+    pub(super) fn end_and_begin(self: &Arc<Self>, last: AnyFrame) -> Result<(), SendError> {
+        let mut send_side = self.send_side.lock();
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        send_side.outbox.push(last, &self.context.rules);
+        self.context.counters().deliveries(Delivery::Delivered, 1);
+        if let Some(outgoing) = send_side.extras.outgoing() {
+            outgoing.begin_again();
+        }
+        self.flush_or_cork(&mut send_side);
+        Ok(())
+    }
+
     /// Gives the message up. If a part was sent, the client cannot get the rest, nor anything else.
     pub(super) fn abandon_message(self: &Arc<Self>) {
         let mut send_side = self.send_side.lock();

@@ -193,6 +193,12 @@ impl Apps {
         self.by_id.is_empty()
     }
 
+    /// The hubs that apps share with others.
+    pub(crate) fn shared_hubs(&self) -> BTreeSet<HubName> {
+        let apps = self.by_id.values();
+        apps.filter_map(|app| app.hub.clone()).collect()
+    }
+
     /// The names of the hubs of all apps, in order.
     pub(crate) fn hubs(&self) -> BTreeSet<HubName> {
         self.by_id.values().map(|app| app.hub_name()).collect()

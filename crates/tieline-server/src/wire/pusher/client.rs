@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     channel::Channel,
+    occupant::Occupant,
     presence::{Membership, SignedIn},
     service::Place,
 };
@@ -90,16 +91,42 @@ impl Protocol {
 #[derive(Debug)]
 pub(super) struct Subscription {
     channel: Box<str>,
-    /// What it is there, on a presence channel.
-    pub(super) member: Option<Box<Membership>>,
+    part: Part,
+}
+
+/// What others learn of a subscription.
+#[derive(Debug)]
+pub(super) enum Part {
+    Nothing,
+    /// Who it is, on a presence channel.
+    Member(Box<Membership>),
+    /// That it is there.
+    Occupant(Box<Occupant>),
 }
 
 impl Subscription {
-    fn new(channel: &str, member: Option<Box<Membership>>) -> Self {
+    fn new(channel: &str, part: Part) -> Self {
         METRICS.pusher().subscribed(Channel::kind_name(channel));
         Self {
             channel: channel.into(),
-            member,
+            part,
+        }
+    }
+
+    /// Who it is, on a presence channel.
+    pub(super) fn member(&self) -> Option<&str> {
+        match &self.part {
+            Part::Member(member) => Some(member.user()),
+            Part::Nothing | Part::Occupant(_) => None,
+        }
+    }
+
+    /// Ends it because the client has unsubscribed.
+    pub(super) fn leave(mut self) {
+        match std::mem::replace(&mut self.part, Part::Nothing) {
+            Part::Nothing => {}
+            Part::Member(member) => member.leave(),
+            Part::Occupant(occupant) => occupant.leave(),
         }
     }
 }
@@ -121,12 +148,12 @@ impl Subscriptions {
     }
 
     /// Adds one. The client is not subscribed to this channel.
-    pub(super) fn add(&mut self, channel: &str, member: Option<Box<Membership>>) {
+    pub(super) fn add(&mut self, channel: &str, part: Part) {
         let place = self.place(channel).unwrap_or_else(|place| place);
         if self.0.len() == self.0.capacity() {
             self.0.reserve_exact((self.0.len() / 2).max(1));
         }
-        self.0.insert(place, Subscription::new(channel, member));
+        self.0.insert(place, Subscription::new(channel, part));
     }
 
     pub(super) fn remove(&mut self, channel: &str) -> Option<Subscription> {
@@ -150,10 +177,10 @@ mod tests {
     #[test]
     fn subscriptions_are_found_and_one_takes_no_room_for_more() {
         let mut subscriptions = Subscriptions::default();
-        subscriptions.add("b", None);
+        subscriptions.add("b", Part::Nothing);
         assert_eq!(subscriptions.0.capacity(), 1);
-        subscriptions.add("a", None);
-        subscriptions.add("c", None);
+        subscriptions.add("a", Part::Nothing);
+        subscriptions.add("c", Part::Nothing);
         for channel in ["a", "b", "c"] {
             let found = subscriptions.get(channel).unwrap();
             assert_eq!(&*found.channel, channel);

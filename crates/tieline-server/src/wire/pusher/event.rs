@@ -10,11 +10,12 @@ use tieline::{Bytes, Note};
 
 use crate::app::{
     about::{self, About, Metadata},
+    channels,
     payload::{DataType, Payload},
 };
 
 /// The name of the metadata that is the name of an event.
-const NAME: &str = "event";
+const NAME: &str = channels::EVENT;
 
 /// What messages of other wires are called that do not say it.
 const UNNAMED: &str = "message";

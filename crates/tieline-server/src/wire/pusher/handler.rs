@@ -165,7 +165,7 @@ fn relay(
         let most = rules.max_event;
         return not_relayed(format!("the data of an event has at most {most} bytes"));
     }
-    let member = subscription.member.as_ref().map(|member| member.user());
+    let member = subscription.member();
     let Some(note) = event::of_client(&event.name, data, member) else {
         return not_relayed("the data is nested too deeply, or has half a surrogate pair");
     };

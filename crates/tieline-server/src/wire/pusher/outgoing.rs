@@ -59,6 +59,22 @@ pub(super) fn subscription_succeeded(channel: &str, data: &str) -> String {
     )
 }
 
+/// The event that a cache channel keeps, as text.
+pub(super) fn cached_event(channel: &str, name: &str, data: &str) -> String {
+    encode(name, Some(channel), data)
+}
+
+/// A cache channel keeps no event, as text.
+pub(super) fn cache_miss(channel: &str) -> String {
+    encode("pusher:cache_miss", Some(channel), EMPTY)
+}
+
+/// A channel has so many subscribers, as text.
+pub(super) fn subscription_count(channel: &str, count: u64) -> String {
+    let data = json!({ "subscription_count": count }).to_string();
+    encode("pusher_internal:subscription_count", Some(channel), &data)
+}
+
 /// The answer to a sign-in, with what was signed.
 pub(super) fn signed_in(user_data: &str) -> Frame {
     let data = json!({"user_data": user_data}).to_string();

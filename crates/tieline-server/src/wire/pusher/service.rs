@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::{
     app::{App, LiveApps},
+    counting::Counting,
     dialect::PusherDialect,
     presence::{Rooms, WatchedUsers},
     webhooks::Webhooks,
@@ -25,6 +26,7 @@ pub(crate) struct Pusher {
     pub(super) is_tls: bool,
     pub(super) rooms: Rooms,
     pub(super) watched: WatchedUsers,
+    pub(super) counting: Arc<Counting>,
     /// The number of clients of each app that has some, by its id.
     clients: Mutex<BTreeMap<String, usize>>,
 }
@@ -43,6 +45,7 @@ impl Pusher {
         dialect: PusherDialect,
         is_tls: bool,
     ) -> Self {
+        let counting = Counting::new(apps.clone(), webhooks.clone());
         Self {
             apps,
             webhooks,
@@ -51,6 +54,7 @@ impl Pusher {
             is_tls,
             rooms: Rooms::default(),
             watched: WatchedUsers::default(),
+            counting: Arc::new(counting),
             clients: Mutex::default(),
         }
     }

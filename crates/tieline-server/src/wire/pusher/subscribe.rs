@@ -4,13 +4,17 @@
 //! Invariants: once a client reads that it is subscribed, what any node publishes reaches it; before, it reads no event
 //! of the channel.
 
+use std::sync::Arc;
+
 use tieline::{Connection, JoinError};
 
 use super::{
     app::App,
+    cache,
     channel::{Channel, ChannelKind},
-    client::Client,
+    client::{Client, Part},
     incoming::Subscribe,
+    occupant::Occupant,
     outgoing::{self, EMPTY},
     presence::{EnterError, Member, Membership, SignedIn},
     signed,
@@ -49,11 +53,9 @@ pub(super) async fn subscribe(connection: &Connection, client: &mut Client, aske
 
 /// Ends a subscription, if there is one.
 pub(super) fn unsubscribe(connection: &Connection, client: &mut Client, channel: &str) {
-    if let Some(mut subscription) = client.subscriptions.remove(channel) {
+    if let Some(subscription) = client.subscriptions.remove(channel) {
         connection.leave(channel);
-        if let Some(member) = subscription.member.take() {
-            member.leave();
-        }
+        subscription.leave();
     }
 }
 
@@ -95,7 +97,7 @@ async fn try_subscribe(
             }
         }
     }
-    let joined = join(connection, client, name, member).await;
+    let joined = join(connection, client, (&app, channel), member).await;
     joined.map_err(|error| {
         if let JoinError::TooMany(_) = error {
             cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
@@ -108,9 +110,10 @@ async fn try_subscribe(
 async fn join(
     connection: &Connection,
     client: &mut Client,
-    channel: &str,
+    (app, channel): (&Arc<App>, Channel<'_>),
     member: Option<(Membership, Member)>,
 ) -> Result<(), JoinError> {
+    let name = channel.name();
     let rules = client.hub.rules();
     let most = rules.and_then(|rules| rules.limits.groups);
     if let Some(most) = most.filter(|most| client.subscriptions.len() >= *most) {
@@ -123,18 +126,48 @@ async fn join(
     let data = if let Some((membership, member)) = &member {
         membership.join(connection, member)?
     } else {
-        connection.join(channel)?;
+        connection.join(name)?;
         EMPTY.to_owned()
     };
     if !client.hub.cluster().synced().await {
-        tracing::debug!(channel, "subscribed before every node knows of it");
+        tracing::debug!(channel = name, "subscribed before every node knows of it");
     }
-    let text = outgoing::subscription_succeeded(channel, &data);
+    let kept = if channel.is_cached() {
+        kept(client, app, name).await
+    } else {
+        None
+    };
+    let text = outgoing::subscription_succeeded(name, &data);
     answer.write(text).await.map_err(closed)?;
+    if let Some(text) = kept {
+        answer.next_message().map_err(closed)?;
+        answer.write(text).await.map_err(closed)?;
+    }
     answer.finish().map_err(closed)?;
-    let membership = member.map(|(membership, _)| Box::new(membership));
-    client.subscriptions.add(channel, membership);
+    let part = if let Some((membership, _)) = member {
+        Part::Member(Box::new(membership))
+    } else {
+        let counting = &client.place.pusher.counting;
+        let occupant = Occupant::begin(counting, &client.hub, app, channel);
+        occupant.map_or(Part::Nothing, Part::Occupant)
+    };
+    client.subscriptions.add(name, part);
     Ok(())
+}
+
+/// What a subscriber of a cache channel is told first: read once it is in the group, so that it misses no event between
+/// the two. `None` if the registry does not answer.
+async fn kept(client: &Client, app: &App, channel: &str) -> Option<String> {
+    let last = cache::last(client.hub.cluster(), channel).await;
+    let last = last.inspect_err(|error| {
+        tracing::debug!(%error, channel, "subscribed without the event that is kept");
+    });
+    let Some((event, _)) = last.ok()? else {
+        client.place.pusher.webhooks.cache_miss(app, channel);
+        return Some(outgoing::cache_miss(channel));
+    };
+    let text = outgoing::cached_event(channel, &event.name, &event.data);
+    Some(text)
 }
 
 /// The application signs `socket_id:channel`, and behind it the data of the subscription, if there is some.

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     app::{
         about::Metadata,
+        channels,
         client_data::SharedClientData,
         connection_log, cuts,
         events::{
@@ -333,6 +334,9 @@ impl Sender<'_> {
     /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives. Whether
     /// the client was not in the group before.
     async fn join(self, group: &str) -> Result<bool, OperationError> {
+        if let Some(data) = self.data {
+            channels::check_join(self.hub, &data.lock(), group)?;
+        }
         let own = self.hub.rules().and_then(|rules| rules.limits.groups);
         let joined = match own.filter(|most| self.has_groups(*most, group)) {
             Some(most) => Err(JoinError::TooMany(most)),
@@ -367,6 +371,7 @@ impl Sender<'_> {
         metadata: Option<&Metadata>,
     ) -> Result<(), OperationError> {
         client::check(self.data, Permission::SendToGroup, group)?;
+        channels::check_event(self.hub, metadata)?;
         let cluster = self.hub.cluster();
         send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
         Ok(())

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     app::{
         access::{Admitted, Proof},
+        channels::{self, Reserved},
         client_data::{ClientData, SharedClientData},
         connection_log,
         events::{ConnectError, ConnectRequest, Events},
@@ -212,6 +213,8 @@ impl<E: Events> RouteState<E> {
             subprotocol: chosen,
             session,
         } = self.identify(hub, &id, admitted, request).await?;
+        let mut named = groups.iter();
+        named.try_for_each(|group| channels::check_group(hub.handle(), group).map_err(reserved))?;
         if let Some(user) = &user {
             arrival.identify(user).await.map_err(too_many)?;
         }
@@ -354,6 +357,11 @@ fn too_many(error: LimitExceeded) -> Refused {
         HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
     );
     Refused::new(refusal, "limit")
+}
+
+fn reserved(why: Reserved) -> Refused {
+    let refusal = Refusal::new(StatusCode::FORBIDDEN, format!("{why}\n"));
+    Refused::new(refusal, "group")
 }
 
 fn refuse(error: &ConnectError) -> Refused {

@@ -1,7 +1,10 @@
 //! The protocol of Pusher Channels, byte by byte.
 
+mod across;
 mod backends;
+mod cached;
 mod channels;
+mod counts;
 mod documentation;
 mod door;
 mod drain;

@@ -3,7 +3,7 @@
 mod events;
 mod hostile;
 mod questions;
-mod request;
+pub(crate) mod request;
 
 use std::time::Instant;
 

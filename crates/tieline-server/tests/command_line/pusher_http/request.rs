@@ -10,32 +10,32 @@ use md5::{Digest, Md5};
 
 use crate::{kit::DEADLINE, tokens::now};
 
-pub(super) const KEY: &str = "278d425bdf160c739803";
-pub(super) const SECRET: &str = "7ad3773142a6692b25b8";
+pub(crate) const KEY: &str = "278d425bdf160c739803";
+pub(crate) const SECRET: &str = "7ad3773142a6692b25b8";
 
 /// A request to a server at `address`, before it is signed.
 #[derive(Clone)]
-pub(super) struct Request<'a> {
-    pub(super) method: &'a str,
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
     /// As it is sent.
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-    pub(super) body: &'a [u8],
-    pub(super) key: &'a str,
-    pub(super) secret: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) body: &'a [u8],
+    pub(crate) key: &'a str,
+    pub(crate) secret: &'a str,
     /// In seconds since 1970.
-    pub(super) timestamp: u64,
+    pub(crate) timestamp: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Response {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let header = lines.find(|(other, _)| *other == name);
         header.map(|(_, value)| value)
@@ -43,7 +43,7 @@ impl Response {
 
     /// The body of a success, which all libraries take.
     #[track_caller]
-    pub(super) fn json(&self) -> &str {
+    pub(crate) fn json(&self) -> &str {
         assert_eq!(self.status, 200, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"));
         &self.body
@@ -51,7 +51,7 @@ impl Response {
 
     /// The text of an error.
     #[track_caller]
-    pub(super) fn error(&self, status: u16) -> &str {
+    pub(crate) fn error(&self, status: u16) -> &str {
         assert_eq!(self.status, status, "{self:?}");
         let content_type = self.header("content-type");
         assert_eq!(content_type, Some("text/plain; charset=utf-8"));
@@ -61,7 +61,7 @@ impl Response {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn get(path: &'a str, query: &'a str) -> Self {
+    pub(crate) fn get(path: &'a str, query: &'a str) -> Self {
         Self {
             method: "GET",
             path,
@@ -73,7 +73,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    pub(super) fn post(path: &'a str, body: &'a str) -> Self {
+    pub(crate) fn post(path: &'a str, body: &'a str) -> Self {
         Self {
             method: "POST",
             body: body.as_bytes(),
@@ -82,7 +82,7 @@ impl<'a> Request<'a> {
     }
 
     /// The query with everything that is signed, and the signature.
-    pub(super) fn signed(&self) -> String {
+    pub(crate) fn signed(&self) -> String {
         let md5 = hex(&Md5::digest(self.body));
         let Self { key, timestamp, .. } = self;
         let mut pairs = vec![
@@ -101,12 +101,12 @@ impl<'a> Request<'a> {
         format!("{query}&auth_signature={signature}")
     }
 
-    pub(super) fn send(&self, address: &str) -> Response {
+    pub(crate) fn send(&self, address: &str) -> Response {
         self.send_with(address, &self.signed())
     }
 
     /// Sends it with this query.
-    pub(super) fn send_with(&self, address: &str, query: &str) -> Response {
+    pub(crate) fn send_with(&self, address: &str, query: &str) -> Response {
         let Self {
             method, path, body, ..
         } = self;

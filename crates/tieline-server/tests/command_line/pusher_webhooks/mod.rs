@@ -1,5 +1,6 @@
 //! Webhooks of apps of Pusher Channels: what servers are posted, over nodes that come and go.
 
+mod clients;
 mod events;
 mod faults;
 mod settings;

@@ -137,7 +137,7 @@ impl JsonClient {
     }
 }
 
-fn client_path(mut claims: Value) -> String {
+pub(crate) fn client_path(mut claims: Value) -> String {
     claims["aud"] = "http://any.example/client/hubs/chat".into();
     let token = signed(Algorithm::HS256, KEY, claims);
     format!("/client/hubs/chat?access_token={token}")

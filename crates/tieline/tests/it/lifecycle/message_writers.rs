@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tieline::{Config, SlowConsumer, WriteOutcome};
+use tieline::{Config, SendError, SlowConsumer, WriteOutcome};
 use tokio::time::timeout;
 
 use crate::kit::{
@@ -103,5 +103,31 @@ fn batches_wait_for_the_end_of_a_message_in_pieces() {
         message.finish().unwrap();
         let texts = ["begun, ended", "one", "two", "three"];
         expect(&mut crowd[0], &texts).await;
+    });
+}
+
+#[test]
+fn a_message_may_follow_directly_on_another() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a&quiet=1").await;
+        let connection = server.connection("a");
+        let mut message = connection.stream_text().await.unwrap();
+        message.write("first").await.unwrap();
+        drop(connection.emit("held"));
+        message.next_message().unwrap();
+        drop(connection.emit("held, too"));
+        expect(&mut client, &["first"]).await;
+        message.write("second, ").await.unwrap();
+        message.write(&b"tw\xc3"[..]).await.unwrap();
+        assert_eq!(message.next_message(), Err(SendError::InvalidText));
+        message.write(&b"\xb6"[..]).await.unwrap();
+        message.next_message().unwrap();
+        message.next_message().unwrap();
+        expect(&mut client, &["second, twö", ""]).await;
+        assert_eq!(connection.queued().0, 2);
+        // Nothing of this one was sent, so that it leaves nothing behind.
+        drop(message);
+        expect(&mut client, &["held", "held, too"]).await;
     });
 }

@@ -1,6 +1,6 @@
 //! Requests to one node about the clients of two.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{body::Body, http::Request};
 use futures_util::FutureExt;
@@ -87,7 +87,7 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
             limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
-    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
+    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules, BTreeSet::new()));
     let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps());
     let pusher = Pusher::new((apps(), webhooks), hubs, wire::dialects().1.pusher, false);
     Arc::new(Shared::new(Arc::new(pusher)))

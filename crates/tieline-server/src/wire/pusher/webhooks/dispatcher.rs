@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     super::channel::{Channel, ChannelKind},
-    event::Event,
+    event::{Event, OF_CHANNELS, OF_MEMBERS},
     holds::{Holds, Subject},
     live::Webhooks,
     progress::{Progress, Receipt},
@@ -24,11 +24,6 @@ use crate::config::sections::pusher_webhooks::WebhookEvent;
 
 /// How long whoever has gone has to return untold.
 const HOLD: Duration = Duration::from_secs(3);
-
-pub(super) const OF_CHANNELS: [WebhookEvent; 2] =
-    [WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated];
-pub(super) const OF_MEMBERS: [WebhookEvent; 2] =
-    [WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved];
 
 pub(super) struct WebhookDispatcher {
     shared: Arc<Shared>,

@@ -8,7 +8,8 @@ use tieline::{Cluster, Dispatching, Presence};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    dispatcher::{OF_CHANNELS, OF_MEMBERS, WebhookDispatcher},
+    dispatcher::WebhookDispatcher,
+    event::{OF_CHANNELS, OF_MEMBERS},
     live::Webhooks,
 };
 

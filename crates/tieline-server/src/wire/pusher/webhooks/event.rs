@@ -9,6 +9,11 @@ use serde_json::{json, value::RawValue};
 
 use crate::config::sections::pusher_webhooks::WebhookEvent;
 
+pub(super) const OF_CHANNELS: [WebhookEvent; 2] =
+    [WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated];
+pub(super) const OF_MEMBERS: [WebhookEvent; 2] =
+    [WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved];
+
 /// An event of a channel. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Event {

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     super::app::{App, LiveApps},
-    event::{ClientEvent, Event},
+    event::{ClientEvent, Event, OF_CHANNELS},
     progress::Receipt,
     settings::WebhookSettings,
     webhook::Webhook,
@@ -138,6 +138,11 @@ impl Webhooks {
             let event = event();
             wanting.for_each(|one| one.send(&self.apps, &event, None));
         }
+    }
+
+    /// Whether any webhook of a hub wants to know when this channel is occupied or vacated.
+    pub(crate) fn want_occupancy(&self, hub: &str, channel: &str) -> bool {
+        self.want_any(hub, OF_CHANNELS, channel)
     }
 
     /// Tells all apps of a hub.

@@ -16,11 +16,11 @@ use super::{
     outcome::{self, done_by_all, empty},
     path, query,
 };
-use crate::app::hubs::HubHandle;
 use crate::app::operations::{
     client::{self, ClientReply, ClientRequest},
     node::{self, NodeOperation, Parts, Whom},
 };
+use crate::app::{channels, hubs::HubHandle};
 use crate::wire::outcome::MissedLog;
 
 /// Most groups of one request.
@@ -41,6 +41,7 @@ pub(super) async fn add_connection(
     connection: &str,
     group: &str,
 ) -> Result<Response, Error> {
+    check_group(hub, group)?;
     let request = ClientRequest::Join(group.to_owned());
     match client::ask(hub.cluster(), connection, &request).await {
         Ok(ClientReply::Gone) => Err(Error::no_connection()),
@@ -86,6 +87,7 @@ pub(super) async fn add_user(
     group: String,
     log: &MissedLog,
 ) -> Result<Response, Error> {
+    check_group(hub, &group)?;
     let parts = all(
         hub,
         NodeOperation::Join {
@@ -136,6 +138,9 @@ pub(super) async fn change_many(
     }
     for group in &groups {
         path::check_name("groups", group)?;
+        if join {
+            check_group(hub, group)?;
+        }
     }
     let whom = match filter {
         Some(filter) => Whom::Matching(query::check_filter(&filter)?),
@@ -149,6 +154,12 @@ pub(super) async fn change_many(
     };
     let parts = all(hub, operation).await;
     Ok(done_by_all(StatusCode::OK, &parts, log))
+}
+
+/// Whether other clients than those of an app may be in the group.
+fn check_group(hub: &HubHandle, group: &str) -> Result<(), Error> {
+    let checked = channels::check_group(hub, group);
+    checked.map_err(|why| Error::bad_request("group", why.to_string()))
 }
 
 async fn all(hub: &HubHandle, operation: NodeOperation) -> Parts {

@@ -169,9 +169,7 @@ impl Checked {
         let (hub, query, headers, log) = (&hub, &query, &headers, &log);
         let cluster = hub.cluster();
         match operation {
-            Operation::Send(target) => {
-                send::send(cluster, &target, query, (headers, body), log).await
-            }
+            Operation::Send(target) => send::send(hub, &target, query, (headers, body), log).await,
             Operation::Close(target) => close::close(hub, target, query, log).await,
             Operation::Exists(target) => exists::exists(cluster, &target, log).await,
             Operation::AddConnection { group, connection } => {

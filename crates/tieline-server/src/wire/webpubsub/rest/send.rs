@@ -11,13 +11,13 @@ use tieline::{Cluster, Note, Receipt, Summary};
 
 use super::{body, error::Error, outcome, path::Target, query::Query};
 use crate::{
-    app::{about, emit},
+    app::{about, channels, emit, hubs::HubHandle},
     wire::{outcome::MissedLog, webpubsub::metadata},
 };
 
 /// Sends the body of a request.
 pub(super) async fn send(
-    cluster: &Cluster,
+    hub: &HubHandle,
     target: &Target,
     query: &Query,
     (headers, body): (&HeaderMap, Body),
@@ -25,8 +25,11 @@ pub(super) async fn send(
 ) -> Result<Response<Body>, Error> {
     query.check_ttl()?;
     let filter = query.filter()?;
-    let metadata = metadata::read(headers)
-        .map_err(|error| Error::bad_request("X-WebPubSub-Metadata-*", error.to_string()))?;
+    let bad = |error: String| Error::bad_request("X-WebPubSub-Metadata-*", error);
+    let metadata = metadata::read(headers).map_err(|error| bad(error.to_string()))?;
+    let event = channels::check_event(hub, metadata.as_ref());
+    event.map_err(|error| bad(error.to_string()))?;
+    let cluster = hub.cluster();
     let mut note = body::message(headers, body).await?;
     if metadata.is_some() {
         note = note.with_about(about::of("", metadata.as_ref()));

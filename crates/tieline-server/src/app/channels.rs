@@ -1,0 +1,86 @@
+//! What holds in a hub whose groups are also channels of an app of Pusher Channels, for clients and backends of other
+//! wires.
+//!
+//! Owns which groups they join, and which names their events may have, so that clients of the app can rely on what these
+//! names mean there. Must not know apps. A hub without an app has no such rules.
+
+use super::{
+    about::Metadata, client_data::ClientData, events::OperationError, hubs::HubHandle,
+    role::Permission,
+};
+
+/// The name of the metadata that is the name of an event.
+pub(crate) const EVENT: &str = "event";
+
+/// Begin the names of events that only the server or clients of the app send.
+const OF_THE_PROTOCOL: [&str; 3] = ["pusher:", "pusher_internal:", "client-"];
+
+/// What somebody may not do because the hub is shared with an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Reserved {
+    #[error(
+        "the hub is shared with an app of Pusher Channels, where the metadata event must not begin with pusher:, \
+         pusher_internal: or client-"
+    )]
+    Event,
+    #[error(
+        "the hub is shared with an app of Pusher Channels, where only its clients join groups whose names begin with # \
+         or private-encrypted-"
+    )]
+    Group,
+    #[error(
+        "the hub is shared with an app of Pusher Channels, where a role or a grant must name this very group: \
+         webpubsub.joinLeaveGroup.GROUP"
+    )]
+    Unnamed,
+}
+
+/// Whether a message may have this metadata.
+pub(crate) fn check_event(hub: &HubHandle, metadata: Option<&Metadata>) -> Result<(), Reserved> {
+    let Some(metadata) = metadata.filter(|_| hub.has_channels()) else {
+        return Ok(());
+    };
+    match metadata.get(EVENT) {
+        Some(name) if OF_THE_PROTOCOL.iter().any(|begin| name.starts_with(begin)) => {
+            Err(Reserved::Event)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a backend may add connections to a group: it has named it.
+pub(crate) fn check_group(hub: &HubHandle, group: &str) -> Result<(), Reserved> {
+    if is_of_the_app(group) && hub.has_channels() {
+        return Err(Reserved::Group);
+    }
+    Ok(())
+}
+
+/// Whether a client that may join a group may do so by what it was permitted.
+pub(crate) fn check_join(
+    hub: &HubHandle,
+    client: &ClientData,
+    group: &str,
+) -> Result<(), Reserved> {
+    check_group(hub, group)?;
+    let is_guarded = group.starts_with("private-") || group.starts_with("presence-");
+    if is_guarded && hub.has_channels() && !client.names(Permission::JoinLeaveGroup, group) {
+        return Err(Reserved::Unnamed);
+    }
+    Ok(())
+}
+
+impl From<Reserved> for OperationError {
+    fn from(reserved: Reserved) -> Self {
+        let name = match reserved {
+            Reserved::Event => "BadRequest",
+            Reserved::Group | Reserved::Unnamed => "Forbidden",
+        };
+        let message = reserved.to_string();
+        Self { name, message }
+    }
+}
+
+fn is_of_the_app(group: &str) -> bool {
+    group.starts_with('#') || group.starts_with("private-encrypted-")
+}

@@ -1,0 +1,106 @@
+//! The last event of cache channels, for those who subscribe later.
+
+use serde_json::json;
+
+use super::{Nodes, Pusher, succeeded};
+use crate::pusher_http::request::Request;
+
+/// Publishes an event by a node's HTTP API.
+#[track_caller]
+fn publish(address: &str, channel: &str, data: &str) {
+    let event = json!({"name": "price", "channel": channel, "data": data}).to_string();
+    let response = Request::post("/apps/3/events", &event).send(address);
+    assert_eq!(response.json(), "{}");
+}
+
+fn event(channel: &str, data: &str) -> String {
+    format!(r#"{{"event":"price","channel":"{channel}","data":"{data}"}}"#)
+}
+
+fn miss(channel: &str) -> String {
+    format!(r#"{{"event":"pusher:cache_miss","channel":"{channel}","data":"{{}}"}}"#)
+}
+
+#[test]
+fn who_subscribes_gets_the_last_event_directly_after_the_answer_on_any_node() {
+    let nodes = Nodes::two("");
+    let [one, other] = nodes.ends();
+    for channel in ["cache-a", "private-cache-a", "private-encrypted-cache-a"] {
+        let (mut early, mut late) = (Pusher::connect(one), Pusher::connect(other));
+        early.subscribe(channel);
+        assert_eq!(early.next(), miss(channel));
+        for data in ["1", "2"] {
+            publish(other, channel, data);
+            assert_eq!(early.next(), event(channel, data));
+        }
+        late.subscribe(channel);
+        assert_eq!(late.next(), event(channel, "2"));
+        late.lives();
+        // It outlives the subscribers.
+        drop((early, late));
+        let mut again = Pusher::connect(one);
+        again.subscribe(channel);
+        assert_eq!(again.next(), event(channel, "2"));
+    }
+    let mut plain = Pusher::connect(one);
+    plain.subscribe("private-a");
+    plain.lives();
+}
+
+#[test]
+fn no_event_comes_before_the_one_that_is_kept_and_the_last_is_the_last() {
+    const EVENTS: usize = 60;
+    let nodes = Nodes::two("");
+    let [one, other] = nodes.ends().map(str::to_owned);
+    // The nodes know each other once an event gets from one to the other.
+    let mut linked = Pusher::connect(&other);
+    linked.subscribe("linked");
+    let event = r#"{"name":"e","channel":"linked","data":"","info":"delivered"}"#;
+    while !{ Request::post("/apps/3/events", event).send(&one) }
+        .json()
+        .contains(r#""delivered":1"#)
+    {}
+    publish(&one, "cache-a", "0");
+    let publisher = std::thread::spawn({
+        let one = one.clone();
+        move || (1..=EVENTS).for_each(|data| publish(&one, "cache-a", &data.to_string()))
+    });
+    let mut subscribers = 0;
+    while !publisher.is_finished() || subscribers == 0 {
+        let mut client = Pusher::connect(&other);
+        client.ask_to_subscribe("cache-a");
+        assert_eq!(client.next(), succeeded("cache-a"));
+        // Whatever came while it was subscribed goes on from there.
+        let first = number(&client.next());
+        let mut last = first;
+        while last < EVENTS {
+            let next = number(&client.next());
+            assert!(next <= last + 1, "{next} after {last}, and {first} first");
+            last = next;
+        }
+        client.lives();
+        subscribers += 1;
+    }
+    publisher.join().unwrap();
+}
+
+fn number(event: &str) -> usize {
+    let event: serde_json::Value = serde_json::from_str(event).unwrap();
+    assert_eq!(event["event"], "price", "{event}");
+    event["data"].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn members_of_a_presence_channel_get_it_too() {
+    let nodes = Nodes::two("");
+    let [one, other] = nodes.ends();
+    publish(other, "presence-cache-a", "1");
+    let mut client = Pusher::connect(one);
+    let data = r#"{"user_id":"ada"}"#;
+    let auth = client.auth("presence-cache-a", Some(data));
+    let asked = json!({"channel": "presence-cache-a", "auth": auth, "channel_data": data});
+    client.send(&json!({"event": "pusher:subscribe", "data": asked}).to_string());
+    assert!(client.next().contains("subscription_succeeded"));
+    assert_eq!(client.next(), event("presence-cache-a", "1"));
+    client.lives();
+}

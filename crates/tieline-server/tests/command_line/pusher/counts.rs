@@ -1,0 +1,83 @@
+//! How many subscribers a channel has, as they are told.
+
+use std::time::{Duration, Instant};
+
+use super::{Nodes, Pusher, succeeded};
+
+fn count(channel: &str, count: u64) -> String {
+    format!(
+        r#"{{"event":"pusher_internal:subscription_count","channel":"{channel}","data":"{{\"subscription_count\":{count}}}"}}"#
+    )
+}
+
+#[test]
+fn subscribers_of_all_nodes_are_told_whenever_their_number_changes() {
+    let nodes = Nodes::two("subscription_counts = true");
+    let [one, other] = nodes.ends();
+    for channel in ["a", "private-a", "private-encrypted-a"] {
+        let (mut first, mut second) = (Pusher::connect(one), Pusher::connect(other));
+        first.subscribe(channel);
+        assert_eq!(first.next(), count(channel, 1));
+        second.subscribe(channel);
+        let told = Instant::now();
+        for client in [&mut first, &mut second] {
+            assert_eq!(client.next(), count(channel, 2));
+        }
+        second.send(&format!(
+            r#"{{"event":"pusher:unsubscribe","data":{{"channel":"{channel}"}}}}"#
+        ));
+        second.lives();
+        assert_eq!(first.next(), count(channel, 1));
+        // The node has told another number less than a second before.
+        assert!(told.elapsed() >= Duration::from_millis(900), "{channel}");
+        second.subscribe(channel);
+        assert_eq!(first.next(), count(channel, 2));
+        // Without a word.
+        drop(second);
+        assert_eq!(first.next(), count(channel, 1));
+        first.lives();
+    }
+}
+
+#[test]
+fn many_changes_are_told_at_once() {
+    let nodes = Nodes::one("subscription_counts = true");
+    let mut first = nodes.client();
+    first.subscribe("a");
+    assert_eq!(first.next(), count("a", 1));
+    let others: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = nodes.client();
+            client.ask_to_subscribe("a");
+            assert_eq!(client.next(), succeeded("a"));
+            client
+        })
+        .collect();
+    let mut told = 0;
+    while first.next() != count("a", 21) {
+        told += 1;
+        assert!(told < 20, "each change was told");
+    }
+    drop(others);
+    while first.next() != count("a", 1) {}
+    first.lives();
+}
+
+#[test]
+fn nobody_is_told_of_members_or_unless_the_app_says_so() {
+    let nodes = Nodes::one("subscription_counts = true");
+    let mut client = nodes.client();
+    let data = r#"{"user_id":"ada"}"#;
+    let auth = client.auth("presence-a", Some(data));
+    let asked = serde_json::json!({"channel": "presence-a", "auth": auth, "channel_data": data});
+    let asked = serde_json::json!({"event": "pusher:subscribe", "data": asked});
+    client.send(&asked.to_string());
+    assert!(client.next().contains("subscription_succeeded"));
+    // Had the first been counted, that would come before the second.
+    client.subscribe("b");
+    assert_eq!(client.next(), count("b", 1));
+    let quiet = Nodes::one("");
+    let mut clients = [quiet.client(), quiet.client()];
+    clients.iter_mut().for_each(|client| client.subscribe("a"));
+    clients.iter_mut().for_each(Pusher::lives);
+}
