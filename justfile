@@ -56,17 +56,21 @@ model:
 build:
     ./test.sh build
 
-# Node: ws, the official Web PubSub clients, event handler and SDK for backends
+# Node: ws, the official Web PubSub clients, event handler and SDK for backends; pusher-js, Laravel Echo, pusher
 interop-node:
     ./test.sh interop-node
 
-# Python: websockets, the official Web PubSub client and SDK for backends, boto3
+# Python: websockets, the official Web PubSub client and SDK for backends, boto3; pusher, Pysher
 interop-python:
     ./test.sh interop-python
 
-# Java: the official Web PubSub SDK for backends
+# Java: the official Web PubSub SDK for backends; the client and the server library of Pusher Channels
 interop-java:
     ./test.sh interop-java
+
+# Go: the server library of Pusher Channels
+interop-go:
+    ./test.sh interop-go
 
 # The Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 autobahn:
@@ -84,7 +88,7 @@ overload:
 soak time:
     ./test.sh --soak {{time}}
 
-# The demo page in headless Chromium
+# The demo page, the dashboard, pusher-js and Laravel Echo in headless Chromium
 browser:
     ./test.sh browser
 

@@ -26,13 +26,14 @@ package         300   python                the crates can be packaged, with com
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
 model           600   -                     the protocols of registry and presence, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
-interop-node    600   build,node,servers    Node: ws, the official Web PubSub clients, event handler and SDK for backends
-interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, also with async, boto3
-interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK for backends
+interop-node    600   build,node,servers    Node: ws, the official Web PubSub clients, event handler and SDK for backends; pusher-js, Laravel Echo, pusher
+interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, also with async, boto3; pusher, Pysher
+interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK for backends; the client and the server library of Pusher Channels
+interop-go      600   build,node,servers,go  Go: the server library of Pusher Channels
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
 overload        300   build,python          a node that is offered twice what it sustains: operators see in, memory is bounded, it recovers
-browser         600   build,node,chromium,servers  the demo page and the dashboard in headless Chromium
+browser         600   build,node,chromium,servers  the demo page, the dashboard, pusher-js and Laravel Echo in headless Chromium
 proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
 prometheus      300   build,python,servers,prometheus  the alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
 '
@@ -149,6 +150,14 @@ part_interop_java() {
     TIELINE_JAVA_LIBRARY=$folder/library node --test --test-reporter=spec tests/interop/java/*.test.mjs
 }
 
+# The clients are of Node.
+part_interop_go() {
+    npm ci --prefix tests/interop/node --no-audit --no-fund
+    mkdir -p "$CARGO_TARGET_DIR/go"
+    go -C tests/interop/go build -o "$CARGO_TARGET_DIR/go/application" .
+    TIELINE_GO_PROGRAM=$CARGO_TARGET_DIR/go/application node --test --test-reporter=spec tests/interop/go/*.test.mjs
+}
+
 # ---- the parts of a release
 
 part_dist() {
@@ -200,6 +209,7 @@ part_soak() { python3 -B tests/load/soak.py "$SOAK"; }
 
 part_browser() {
     npm ci --prefix tests/browser --no-audit --no-fund
+    npm ci --prefix tests/interop/node --no-audit --no-fund
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/*.test.mjs
 }
 

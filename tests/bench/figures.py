@@ -57,6 +57,20 @@ SERVE = f"{shlex.quote(str(RELEASE / 'tieline'))} serve --listen 127.0.0.1:{{por
 # Tieline's server with clients of the JSON subprotocol, and yardstick with bare frames as the baseline.
 JSON = ["--wire", "json", *started([SERVE], ["ws://127.0.0.1:{port}/client/hubs/chat?user={id}"])]
 BARE = ["--base-wire", "bare", *started([node()], [client()], "base-")]
+# Clients of Pusher Channels and their backends; configuration() writes the files.
+APP = PAGES / "pusher.toml"
+SECRET = PAGES / "pusher-secret"
+PUSHER_SERVE = f"{SERVE} --config {shlex.quote(str(APP))}"
+PUSHER_URL = "ws://127.0.0.1:{port}/app/app-key?protocol=7"
+SIGNED = ["--token-key", str(SECRET)]
+PUSHER = ["--wire", "pusher", *SIGNED, *started([PUSHER_SERVE], [PUSHER_URL])]
+PUBLISH = ["--status", "200", "--content-type", "application/json", "--receiver-url", PUSHER_URL, "--receiver-wire", "pusher", *SIGNED]
+ONE_EVENT = ["-c", "8", *PUBLISH, "--send", '{"name":"load","channel":"{id}","data":"{payload}"}',
+             *started([PUSHER_SERVE], ["http://127.0.0.1:{port}/apps/1/events?auth_key=app-key"])]
+# One event of a batch is measured; the others are as long.
+OTHER = '{"name":"load","channel":"{id}","data":"' + 64 * "x" + '"}'
+TEN_EVENTS = ["-c", "8", *PUBLISH, "--send", '{"batch":[{"name":"load","channel":"{id}","data":"{payload}"},' + ",".join(9 * [OTHER]) + "]}",
+              *started([PUSHER_SERVE], ["http://127.0.0.1:{port}/apps/1/batch_events?auth_key=app-key"])]
 GROUP = ["--base-on-open", "J:all", "--base-send", "G:all:{payload}"]
 ONE = started([node()], [client()])
 ECHO = started([node()], ["ws://127.0.0.1:{port}/echo"])
@@ -224,6 +238,48 @@ def flat(scenario, few, many, flags):
     return run
 
 
+def configuration():
+    """The app of Pusher Channels, whose clients may send as much as they can."""
+    PAGES.mkdir(parents=True, exist_ok=True)
+    SECRET.write_text("0123456789abcdef0123456789abcdef\n")
+    SECRET.chmod(0o600)
+    APP.write_text(
+        f'[[pusher.app]]\nid = "1"\nkey = "app-key"\nsecret = {{ file = "{SECRET}" }}\n'
+        "client_events = true\nmax_client_event_rate = 1000000000\n")
+
+
+def batches(quick):
+    """Events per second in batches of ten, divided by those in requests of their own."""
+    length = ["--duration", "500ms" if quick else "2s"]
+    rate = lambda flags: bench(["rest", *flags, *PINNED, *length])["arrived_per_second"]
+    one = rate(ONE_EVENT)
+    return 10 * rate(TEN_EVENTS) / one
+
+
+def joins(quick):
+    """Processor time of Redis for a member that enters a presence channel of 100, in microseconds: what clients cost it
+    that subscribe, and send once, less what clients cost that only connect."""
+    count = 1000 if quick else 8000
+
+    def used(load):
+        port = free_port()
+        redis = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
+        try:
+            wait_for(port)
+            serve = f"{PUSHER_SERVE} --registry redis://127.0.0.1:{port}"
+            target = ["--wire", "pusher", *SIGNED, *started([serve], [PUSHER_URL])]
+            bench([*load, "-c", str(count), *target, *PINNED, "--duration", "3s"])
+            info = subprocess.run(["redis-cli", "-p", str(port), "info", "cpu"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            seconds = re.findall(r"^used_cpu_(?:user|sys):([0-9.]+)", info, re.MULTILINE)
+            return sum(map(float, seconds))
+        finally:
+            redis.terminate()
+            redis.wait()
+
+    members = ["rooms", "--room", "100", "--senders", "1", "--rate", "1", "--warm-up", "100ms"]
+    return 1e6 * (used(members) - used(["idle"])) / count
+
+
 def free_port():
     import socket
 
@@ -280,6 +336,12 @@ FIGURES = {
     "json-broadcast": Ratio("sendToGroup to 1,000 clients in JSON", 0.85, "broadcast", [*JSON, *BARE, *GROUP, *MANY], base="yardstick, bare frames"),
     "json-rooms": Ratio("100 clients in JSON that each send to a group of 10", 0.6, "rooms", [*JSON, *BARE, "-c", "100"], base="yardstick, bare frames"),
     "json-idle": Number("resident bytes per idle client in JSON, 8,000 connections", 1_250, "{:,.0f}", False, idle(JSON, 8_000)),
+    "pusher-broadcast": Ratio("an event to a channel of 1,000 Pusher clients", 0.85, "broadcast", [*PUSHER, *BARE, *GROUP, *MANY], base="yardstick, bare frames"),
+    "pusher-rooms": Ratio("800 Pusher clients that each send to a presence channel of 10", 0.6, "rooms", [*PUSHER, *BARE, *BIG], base="yardstick, bare frames"),
+    "pusher-publish": Ratio("signed events over HTTP to a channel of one, 8 connections", 0.4, "rest", ONE_EVENT, base="an axum handler"),
+    "pusher-batches": Number("events in batches of 10, relative to one by one", 3, "{:.2f}", True, batches),
+    "pusher-idle": Number("resident bytes per idle Pusher client in a presence channel, 8,000 connections", 1_700, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{id}"], 8_000)),
+    "pusher-joins": Number("µs of Redis per member that enters a presence channel", 10, "{:.1f}", False, joins),
     "threads-echo": Ratio("echo with two threads, CPU time per message", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
     "threads-broadcast": Ratio("broadcast with two threads, CPU time per message", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
     "threads-direct": Ratio("direct with two threads, CPU time per message", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
@@ -314,6 +376,7 @@ def main():
         names = [name for name in names if isinstance(FIGURES[name], Ratio) and FIGURES[name].is_of_yardstick()]
         for name in names:
             FIGURES[name].use_base(options.base.resolve())
+    configuration()
     print("| what | baseline | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
     failed = []
     for name in names:

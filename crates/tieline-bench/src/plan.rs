@@ -43,6 +43,9 @@ pub enum Wire {
     /// `json.webpubsub.azure.v1`: a connection is open when the server has said that it is connected, and has
     /// acknowledged what it was sent to open.
     Json,
+    /// The protocol of Pusher Channels: `on_open` are the channels of a connection, which is open when all
+    /// subscriptions are confirmed. Clients get no copies of their own events.
+    Pusher,
 }
 
 /// The requests of `Rest`.
@@ -99,7 +102,7 @@ pub struct Plan {
     pub binary: bool,
     /// The message format of the server.
     pub wire: Wire,
-    /// The file with the key that signs a token for each connection. The plan has the path only: plans are
+    /// The file with the key that signs a token for each connection, or with the secret of an app. The plan has the path only: plans are
     /// shown.
     pub token_key: Option<PathBuf>,
     /// The requests of `Rest`; `None` in other scenarios.

@@ -34,14 +34,7 @@ struct Claims<'a> {
 impl Signer {
     /// Reads the key: the first line of the file.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read the key {shown}"))?;
-        let key = text.lines().next().unwrap_or_default().trim();
-        ensure!(
-            !key.is_empty(),
-            "the first line of {shown} is empty; it must be the key"
-        );
+        let key = read_key(path)?;
         Ok(Self {
             key: EncodingKey::from_secret(key.as_bytes()),
             issued: get_current_timestamp(),
@@ -69,6 +62,18 @@ impl Signer {
         let signed = encode(&Header::new(Algorithm::HS256), &claims, &self.key);
         signed.map_err(|e| format!("cannot sign a token: {e}"))
     }
+}
+
+/// The key in a file: its first line.
+pub(crate) fn read_key(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the key {shown}"))?;
+    let key = text.lines().next().unwrap_or_default().trim();
+    ensure!(
+        !key.is_empty(),
+        "the first line of {shown} is empty; it must be the key"
+    );
+    Ok(key.to_owned())
 }
 
 impl fmt::Debug for Signer {

@@ -8,7 +8,7 @@ use crate::{
     stamp,
     template::{Placeholder, Template},
     url::{Scheme, Url, UrlError},
-    wire::json,
+    wire::{json, pusher},
 };
 
 /// The maximum length of a payload, in bytes.
@@ -95,6 +95,20 @@ pub enum PlanError {
         /// What is wrong.
         why: String,
     },
+    /// A message or a channel is not in the format of the wire.
+    #[error("{text:?} does not suit the Pusher wire: {why}")]
+    Pusher {
+        /// The template of the message or the channel.
+        text: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Clients get no copies of their own messages, which the scenario waits for.
+    #[error(
+        "echo and mixed wait for copies of a client's own messages, which there are not in the Pusher wire; \
+         use rooms, broadcast or direct"
+    )]
+    NoOwnCopies,
 }
 
 impl Plan {
@@ -204,6 +218,9 @@ impl Plan {
         );
         let broadcast = self.broadcast.as_ref().map(|flow| &flow.send);
         let sent = sends.then_some(&self.send).into_iter().chain(broadcast);
+        if self.wire == Wire::Pusher {
+            return self.validate_pusher();
+        }
         let mut messages = sent.chain(&self.on_open);
         messages.try_for_each(|message| {
             json::check_template(message).map_err(|why| PlanError::Json {
@@ -211,6 +228,17 @@ impl Plan {
                 why,
             })
         })
+    }
+
+    fn validate_pusher(&self) -> Result<(), PlanError> {
+        let published = self.scenario == Scenario::Rest;
+        match self.scenario {
+            Scenario::Echo | Scenario::Mixed => return Err(PlanError::NoOwnCopies),
+            Scenario::Idle | Scenario::Storm | Scenario::Churn => {}
+            _ => refuse(&self.send, pusher::check_message(&self.send, published))?,
+        }
+        let mut channels = self.on_open.iter();
+        channels.try_for_each(|channel| refuse(channel, pusher::check_channel(channel)))
     }
 
     fn validate_messages(&self) -> Result<(), PlanError> {
@@ -224,6 +252,13 @@ impl Plan {
             None => Ok(()),
         }
     }
+}
+
+fn refuse(text: &str, checked: Result<(), String>) -> Result<(), PlanError> {
+    checked.map_err(|why| PlanError::Pusher {
+        text: text.to_owned(),
+        why,
+    })
 }
 
 fn validate_pace(pace: Pacing) -> Result<(), PlanError> {

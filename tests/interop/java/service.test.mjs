@@ -1,15 +1,14 @@
 // Runs Service.java against two nodes.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { DEADLINE, Registry, Server } from "../node/kit.mjs";
+import { run } from "./program.mjs";
 
 const KEY = "an access key of thirty-two bytes";
-const LIBRARY = process.env.TIELINE_JAVA_LIBRARY;
 
 let registry, nodes;
 before(async () => {
@@ -20,17 +19,6 @@ before(async () => {
 after(async () => {
   for (const running of [...(nodes ?? []), registry]) await running?.stop();
 });
-
-/** What a source file prints. */
-async function run(program, args, env = {}) {
-  const { error, stdout, stderr } = await new Promise((resolve) => {
-    const options = { timeout: 6 * DEADLINE, env: { ...process.env, ...env } };
-    const all = ["-cp", `${LIBRARY}/*`, program, ...args];
-    execFile("java", all, options, (error, stdout, stderr) => resolve({ error, stdout, stderr }));
-  });
-  assert.ok(!error, `${stdout}\n${stderr}`);
-  return stdout;
-}
 
 test("azure-messaging-webpubsub on another node than its clients", { timeout: 8 * DEADLINE }, async () => {
   const urls = nodes.map((node) => node.url("", "http"));

@@ -1,10 +1,10 @@
 // The quick starts of docs/webpubsub.md for JavaScript do what the page says.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { DEADLINE, Server, eventually } from "./kit.mjs";
+import { DEADLINE, Server } from "./kit.mjs";
+import { run } from "./program.mjs";
 
 const KEY = "an access key of thirty-two bytes";
 const page = await readFile(new URL("../../../docs/webpubsub.md", import.meta.url), "utf8");
@@ -13,23 +13,6 @@ const page = await readFile(new URL("../../../docs/webpubsub.md", import.meta.ur
 function programs(heading) {
   const [, section] = page.split(`\n${heading}\n`);
   return [...section.split(/\n#+ /)[0].matchAll(/```js\n([^]*?)```/g)].map(([, program]) => program);
-}
-
-/** Runs a program, and kills it when `use` ends. */
-async function run(program, env, use) {
-  const cwd = new URL(".", import.meta.url);
-  const options = { cwd, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "inherit"] };
-  const child = spawn("node", ["--input-type=module"], options);
-  const exited = new Promise((resolve) => child.once("exit", resolve));
-  let output = "";
-  child.stdout.on("data", (text) => (output += text));
-  child.stdin.end(program);
-  try {
-    await use({ exited, prints: (text) => eventually(`it prints ${text}`, () => output.includes(text)) });
-  } finally {
-    child.kill();
-    await exited;
-  }
 }
 
 test("a client subscribes, and a backend publishes", { timeout: 4 * DEADLINE }, async () => {

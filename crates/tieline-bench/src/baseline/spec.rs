@@ -5,9 +5,12 @@
 
 use crate::{
     affinity::CpuList,
-    plan::{FlowPlan, Plan, Scenario, Wire},
+    plan::{FlowPlan, Plan, RequestPlan, Scenario, Wire},
     target::Target,
 };
+
+/// The status of the baseline of requests.
+const FLOOR_STATUS: u16 = 202;
 
 /// The baseline of a comparison.
 #[derive(Debug)]
@@ -86,10 +89,19 @@ fn floor_target(scenario: Scenario, cpu: Option<CpuList>) -> Target {
     }
 }
 
-/// The same requests, which nobody receives.
+/// The same requests, which nobody receives, and which the baseline answers with its own status.
 fn without_receivers(plan: &Plan) -> Plan {
+    let request = plan.request.as_ref().map(|request| RequestPlan {
+        status: FLOOR_STATUS,
+        ..request.clone()
+    });
     Plan {
-        wire: Wire::Bare,
+        request,
+        // The wire says how requests are signed.
+        wire: match plan.wire {
+            Wire::Pusher => Wire::Pusher,
+            Wire::Bare | Wire::Json => Wire::Bare,
+        },
         subprotocol: None,
         ..plan.clone()
     }

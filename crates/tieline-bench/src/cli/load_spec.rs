@@ -155,10 +155,11 @@ impl LoadSpec {
     }
 
     /// The default is for a server that knows the default message. Another one is told how to join by
-    /// --on-open or its URL.
+    /// --on-open or its URL. The body of a request says nothing about its receiver.
     fn on_open(&self) -> Vec<String> {
         let given = &self.socket.on_open;
-        if given.is_empty() && self.own.messages.send.is_none() {
+        let is_default = self.own.messages.send.is_none() || self.scenario == Scenario::Rest;
+        if given.is_empty() && is_default {
             return self.wire.on_open_templates(self.scenario);
         }
         given.clone()

@@ -14,7 +14,7 @@ use crate::{
     handshake,
     http::Response,
     stream::Stream,
-    wire::json::{Greeting, SUBPROTOCOL, Step},
+    wire::{Opening, Step},
 };
 
 /// A shorter tail is copied in front of the next read, so that frames are decoded in the read buffer. A
@@ -29,7 +29,7 @@ pub(super) struct Connection {
     pub(super) stream: Stream,
     stage: Stage,
     /// The opening that follows the upgrade; `None` once it is complete, and if the wire has none.
-    greeting: Option<Box<Greeting>>,
+    opening: Option<Box<Opening>>,
     /// The wire has only text frames.
     text_only: bool,
     /// Messages, or requests, may be sent.
@@ -70,7 +70,7 @@ impl Connection {
         Self {
             stream,
             stage: Stage::Upgrading,
-            greeting: None,
+            opening: None,
             text_only: false,
             open: false,
             began,
@@ -90,9 +90,9 @@ impl Connection {
     }
 
     /// The same with an opening that follows the upgrade, in a wire of text frames.
-    pub(super) fn greeting(self, greeting: Greeting) -> Self {
+    pub(super) fn opening(self, opening: Opening) -> Self {
         Self {
-            greeting: Some(Box::new(greeting)),
+            opening: Some(Box::new(opening)),
             text_only: true,
             ..self
         }
@@ -187,12 +187,13 @@ impl Connection {
             Stage::Http => return responses(bytes, on_message),
             Stage::Upgrading => {}
         }
-        let subprotocol = self.greeting.as_ref().map(|_| SUBPROTOCOL);
+        let opening = self.opening.as_ref();
+        let subprotocol = opening.and_then(|opening| opening.subprotocol());
         match handshake::response(bytes, subprotocol)? {
             None => Ok(0),
             Some(length) => {
                 self.stage = Stage::WebSocket;
-                self.open = self.greeting.is_none();
+                self.open = self.opening.is_none();
                 self.frames(bytes, length, on_message)
             }
         }
@@ -237,18 +238,18 @@ impl Connection {
 
     #[cold]
     fn greet(&mut self, message: &[u8]) -> Result<(), String> {
-        let Some(greeting) = &mut self.greeting else {
+        let Some(opening) = &mut self.opening else {
             return Ok(());
         };
-        let step = greeting.on_message(message)?;
-        let complete = greeting.is_complete();
+        let step = opening.on_message(message)?;
+        let complete = opening.is_complete();
         if let Step::Send(frames) = step {
             self.send(&frames)
                 .map_err(|e| format!("a connection broke: {}", e.kind()))?;
         }
         if complete {
             self.open = true;
-            self.greeting = None;
+            self.opening = None;
         }
         Ok(())
     }

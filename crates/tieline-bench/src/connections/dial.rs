@@ -25,7 +25,7 @@ use crate::{
     tls,
     token::Signer,
     url::{Resolver, Scheme, Url},
-    wire::json::Greeting,
+    wire::{Opening, json, pusher},
 };
 
 /// Dials connections.
@@ -43,6 +43,8 @@ pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
     /// The token of each WebSocket; none without a key.
     tokens: Tokens,
+    /// The secret of the app, in the Pusher wire.
+    secret: Option<pusher::AppSecret>,
 }
 
 /// The tokens of clients, which are not shown in debug output.
@@ -73,6 +75,7 @@ impl Connector {
             resolver: Resolver::default(),
             tls: None,
             tokens: Tokens(HashMap::new()),
+            secret: None,
             plan,
         };
         let mut sockets = 0..partition.sockets();
@@ -83,11 +86,16 @@ impl Connector {
         Ok(connector)
     }
 
-    /// Signs the token of each WebSocket, if there is a key. Requests have tokens of their own.
+    /// Signs the token of each WebSocket, if there is a key. Requests have tokens of their own; clients of the Pusher
+    /// wire sign when the server has named them.
     fn sign(&mut self, sockets: usize) -> anyhow::Result<()> {
         let Some(path) = &self.plan.token_key else {
             return Ok(());
         };
+        if self.plan.wire == Wire::Pusher {
+            self.secret = Some(pusher::AppSecret::open(path)?);
+            return Ok(());
+        }
         let (signer, user) = (Signer::open(path)?, Template::parse("{id}", 1));
         let sign = |at: usize| {
             let (url, user) = (self.parsed_url(at)?, user.text(self.number(at)));
@@ -119,13 +127,30 @@ impl Connector {
             url.target.extend(["access_token=", token]);
         }
         let connection = Connection::new(stream, handshake::request(&url, &self.plan), began);
-        Ok(match self.plan.wire {
-            Wire::Bare => connection,
-            Wire::Json => {
-                let messages = self.on_open_messages(at);
-                connection.greeting(Greeting::new(&messages, encode(&messages)))
-            }
+        Ok(match self.wire_opening(at, &url) {
+            Some(opening) => connection.opening(opening),
+            None => connection,
         })
+    }
+
+    /// What follows the upgrade in the wire.
+    fn wire_opening(&self, at: usize, url: &Url) -> Option<Opening> {
+        let messages = || self.on_open_messages(at);
+        match self.plan.wire {
+            Wire::Bare => None,
+            Wire::Json => {
+                let messages = messages();
+                let frames = encode(&messages);
+                Some(Opening::Json(json::Greeting::new(&messages, frames)))
+            }
+            Wire::Pusher => {
+                let key = url.path().rsplit('/').next().unwrap_or_default();
+                let user = Template::parse("{id}", 1).text(self.number(at));
+                let secret = self.secret.clone();
+                let greeting = pusher::Greeting::new(key, secret, user, messages());
+                Some(Opening::Pusher(greeting))
+            }
+        }
     }
 
     /// The frames to send once a connection is open. The opening of a wire has sent them already.
@@ -133,7 +158,7 @@ impl Connector {
         match self.plan.wire {
             _ if self.scheme(at) == Scheme::Http => Vec::new(),
             Wire::Bare => encode(&self.on_open_messages(at)),
-            Wire::Json => Vec::new(),
+            Wire::Json | Wire::Pusher => Vec::new(),
         }
     }
 

@@ -1,22 +1,25 @@
 //! The requests of a load.
 //!
 //! Owns heads and tokens. Must not know when a request is sent. Invariant: a token is signed once for each
-//! connection, before the first request, so that no measurement includes it.
+//! connection, before the first request, so that no measurement includes it; only the Pusher wire signs each request.
 
 use std::fmt;
 
 use crate::{
     partition::Partition,
-    plan::{Plan, RequestPlan},
+    plan::{Plan, RequestPlan, Wire},
     template::Template,
     token::Signer,
     url::{Scheme, Url},
+    wire::pusher::{self, AppSecret, SignedRequest},
 };
 
 /// Makes the heads of requests. Without `Debug` of the heads, which have tokens.
 pub(crate) struct Requests {
     /// The head of each connection, without the length of the body and the end.
     heads: Vec<String>,
+    /// The secret of the app, in the Pusher wire.
+    secret: Option<AppSecret>,
 }
 
 impl Requests {
@@ -26,18 +29,29 @@ impl Requests {
         let Some(request) = &plan.request else {
             return Ok(None);
         };
-        let signer = plan.token_key.as_deref().map(Signer::open).transpose()?;
+        let key = plan.token_key.as_deref();
+        let (key, secret) = match plan.wire {
+            Wire::Pusher => (None, key),
+            Wire::Bare | Wire::Json => (key, None),
+        };
+        let signer = key.map(Signer::open).transpose()?;
         let numbers = partition.first..partition.first + partition.connections;
         let heads = numbers.map(|number| head(plan, request, signer.as_ref(), number));
         let heads: Result<_, String> = heads.collect();
         Ok(Some(Self {
             heads: heads.map_err(anyhow::Error::msg)?,
+            secret: secret.map(AppSecret::open).transpose()?,
         }))
     }
 
     /// The head of the requests that a connection sends, with a body of `length` bytes.
     pub(crate) fn head(&self, at: usize, length: usize) -> String {
         format!("{}Content-Length: {length}\r\n\r\n", self.heads[at])
+    }
+
+    /// How a request with this head is signed, if each body is.
+    pub(crate) fn signed(&self, head: &str) -> Option<SignedRequest> {
+        SignedRequest::new(self.secret.as_ref()?, head)
     }
 }
 
@@ -57,9 +71,13 @@ fn head(
     let url = &plan.urls[number % plan.urls.len()];
     let text = Template::parse(url, plan.room).text(number);
     let url = Url::parse(&text, Scheme::Http).map_err(|e| e.to_string())?;
+    let target = match plan.wire {
+        Wire::Pusher if plan.token_key.is_some() => pusher::signed_target(&url.target),
+        _ => url.target.clone(),
+    };
     let mut head = format!(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n",
-        url.target, url.authority, request.content_type
+        "POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n",
+        url.authority, request.content_type
     );
     if let Some(signer) = signer {
         let token = signer.request(&url.http(&url.target))?;

@@ -19,6 +19,8 @@ pub(super) struct Broadcast {
     /// The next number of each receiver; `None` if it has ended.
     next: Vec<Option<u32>>,
     alive: usize,
+    /// The sender is among the receivers.
+    own_copies: bool,
     /// How many receivers each broadcast has yet to reach, from number `base` on.
     in_flight: VecDeque<usize>,
     base: u32,
@@ -32,9 +34,15 @@ impl Broadcast {
             sender: 0,
             next: vec![Some(0); receivers],
             alive: receivers,
+            own_copies: true,
             in_flight: VecDeque::new(),
             base: 0,
         }
+    }
+
+    /// The same, if the sender gets no copy.
+    pub(super) fn with_own_copies(self, own_copies: bool) -> Self {
+        Self { own_copies, ..self }
     }
 
     fn sends(&self) -> bool {
@@ -82,8 +90,13 @@ impl Workload for Broadcast {
     }
 
     fn on_sent(&mut self, _: usize, _: u32) -> u64 {
-        self.in_flight.push_back(self.alive);
-        self.alive as u64
+        let mut receivers = self.alive;
+        if !self.own_copies {
+            receivers -= 1;
+            self.next[self.sender] = Some(self.issued() + 1);
+        }
+        self.in_flight.push_back(receivers);
+        receivers as u64
     }
 
     #[inline]
@@ -171,6 +184,18 @@ mod tests {
         assert_eq!(broadcast.on_arrival(0, stamp(1)), accepted(0));
         assert_eq!(broadcast.on_arrival(1, stamp(0)), accepted(1));
         assert_eq!(broadcast.on_arrival(1, stamp(1)), accepted(1));
+    }
+
+    #[test]
+    fn a_sender_without_copies_is_not_waited_for() {
+        let mut broadcast = Broadcast::new(3, 3).with_own_copies(false);
+        assert_eq!(broadcast.on_sent(0, 0), 2);
+        assert_eq!(broadcast.on_arrival(1, stamp(0)), accepted(0));
+        assert_eq!(broadcast.on_arrival(2, stamp(0)), accepted(1));
+        broadcast.on_sent(0, 1);
+        let ended = broadcast.on_end(0);
+        assert_eq!((ended.retired, ended.successor), (Some(0), Some(1)));
+        assert_eq!(broadcast.on_sent(1, 2), 1);
     }
 
     #[test]

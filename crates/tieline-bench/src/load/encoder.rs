@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::{
     frame, http::Requests, partition::Partition, plan::Plan, stamp::Stamp, template::Template,
+    wire::pusher::SignedRequest,
 };
 
 /// The messages of a process.
@@ -65,7 +66,8 @@ impl MessageEncoder {
             let (text, payload) = self.template.fill(number, &self.payload);
             self.envelope.encode(at, &text, payload.start)
         });
-        let payload = out.len() + message.payload;
+        let start = out.len();
+        let payload = start + message.payload;
         out.extend_from_slice(&message.bytes);
         let stamp = Stamp {
             time,
@@ -73,6 +75,9 @@ impl MessageEncoder {
             from: u32::try_from(number).unwrap_or(u32::MAX),
         };
         stamp.write(&mut out[payload..]);
+        if let Some(signed) = &message.signed {
+            signed.sign(&mut out[start..]);
+        }
         self.sequence = self.sequence.wrapping_add(1);
         stamp
     }
@@ -82,6 +87,8 @@ struct EncodedTemplate {
     bytes: Vec<u8>,
     /// The position of the payload.
     payload: usize,
+    /// How the request is signed, if its body is.
+    signed: Option<SignedRequest>,
 }
 
 /// Without the bytes: those of a request have its token.
@@ -102,13 +109,21 @@ fn opcode(plan: &Plan) -> u8 {
 impl Envelope {
     /// The message of a connection, whose payload is at `payload` of the text.
     fn encode(&self, at: usize, text: &str, payload: usize) -> EncodedTemplate {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut signed) = (Vec::new(), None);
         match self {
             Self::Frame(opcode) => frame::header(&mut bytes, *opcode, text.len(), true),
-            Self::Request(requests) => bytes.extend(requests.head(at, text.len()).bytes()),
+            Self::Request(requests) => {
+                let head = requests.head(at, text.len());
+                signed = requests.signed(&head);
+                bytes.extend(head.bytes());
+            }
         }
         let payload = bytes.len() + payload;
         bytes.extend_from_slice(text.as_bytes());
-        EncodedTemplate { bytes, payload }
+        EncodedTemplate {
+            bytes,
+            payload,
+            signed,
+        }
     }
 }

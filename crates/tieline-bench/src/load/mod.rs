@@ -41,7 +41,8 @@ pub(crate) fn play(
         Scenario::Broadcast => {
             let receivers = partition.connections;
             let candidates = if partition.first == 0 { receivers } else { 0 };
-            let workload = Broadcast::new(receivers, candidates);
+            let own_copies = partition.plan.wire.has_own_copies();
+            let workload = Broadcast::new(receivers, candidates).with_own_copies(own_copies);
             traffic::run(partition, coordinator, workload)
         }
         Scenario::Idle => idle::run(partition, coordinator),

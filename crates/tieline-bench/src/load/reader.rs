@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use crate::{
     http::Response,
     partition::Partition,
-    plan::{Plan, Wire},
+    plan::Plan,
     stamp::{Hint, Stamp},
     template::Template,
-    wire::json::MessageCheck,
+    wire::MessageCheck,
 };
 
 /// Identifies what arrives in a process.
@@ -56,7 +56,7 @@ impl Reader {
         }
         Self::Messages {
             hint: Hint::default(),
-            check: (plan.wire == Wire::Json).then(|| check(plan)),
+            check: check(plan),
         }
     }
 
@@ -115,11 +115,11 @@ impl Reader {
     }
 }
 
-fn check(plan: &Plan) -> MessageCheck {
+fn check(plan: &Plan) -> Option<MessageCheck> {
     let broadcast = plan.broadcast.as_ref().map(|flow| &flow.send);
     let sends = [&plan.send].into_iter().chain(broadcast);
     let sends = sends.map(|send| Template::parse(send, plan.room)).collect();
-    MessageCheck::new(sends, plan.wire.payload(plan.size, plan.binary))
+    MessageCheck::new(plan.wire, sends, plan.wire.payload(plan.size, plan.binary))
 }
 
 #[cold]

@@ -1,5 +1,5 @@
 //! Every connection sends to its room, and all members of the room receive. A sender's own copy makes
-//! room for its next message.
+//! room for its next message; where senders get none, the copy of the next member does.
 //!
 //! Owns which copies a receiver has seen. Must not know sockets, times or rates. Invariants: a room is in
 //! one process, and a copy that is older than another one from the same sender is a duplicate: servers
@@ -20,6 +20,8 @@ pub(super) struct Rooms {
     /// Members of a room, and how many of them send.
     room: usize,
     senders: usize,
+    /// Senders get copies of their messages.
+    own_copies: bool,
     /// Open members of each room.
     alive: Vec<u64>,
     /// For each receiver and each sender of its room, the lowest sequence number that is new.
@@ -38,6 +40,7 @@ impl Rooms {
             connections,
             room,
             senders,
+            own_copies: partition.plan.wire.has_own_copies(),
             alive: (0..connections).step_by(room).map(size).collect(),
             next: vec![0; connections * senders],
             pending: PendingMessages::new(connections),
@@ -51,6 +54,19 @@ impl Rooms {
         let together = sender / self.room == at / self.room && sender % self.room < self.senders;
         together.then_some(sender)
     }
+
+    /// Whose copy completes a message.
+    #[inline]
+    fn completes(&self, sender: usize) -> usize {
+        if self.own_copies {
+            return sender;
+        }
+        let first = sender - sender % self.room;
+        match sender + 1 {
+            next if next < self.connections.min(first + self.room) => next,
+            _ => first,
+        }
+    }
 }
 
 impl Workload for Rooms {
@@ -61,7 +77,7 @@ impl Workload for Rooms {
 
     fn on_sent(&mut self, sender: usize, sequence: u32) -> u64 {
         self.pending.on_sent(sender, sequence);
-        self.alive[sender / self.room]
+        self.alive[sender / self.room] - u64::from(!self.own_copies)
     }
 
     #[inline]
@@ -69,12 +85,9 @@ impl Workload for Rooms {
         let Some(sender) = self.sender(at, stamp) else {
             return Arrival::Misdelivered;
         };
-        if sender == at {
-            return if self.pending.on_arrival(at, stamp.sequence) {
-                Arrival::Accepted(Completed {
-                    sender: at,
-                    count: 1,
-                })
+        if at == self.completes(sender) {
+            return if self.pending.on_arrival(sender, stamp.sequence) {
+                Arrival::Accepted(Completed { sender, count: 1 })
             } else {
                 Arrival::Duplicate
             };
@@ -131,6 +144,18 @@ mod tests {
         assert_eq!(rooms.on_arrival(0, stamp(6, 7)), accepted(1));
         rooms.on_end(1);
         assert_eq!(rooms.on_sent(0, 9), 2);
+    }
+
+    #[test]
+    fn the_next_member_completes_where_senders_get_no_copies() {
+        let mut rooms = rooms(3);
+        rooms.own_copies = false;
+        assert_eq!((rooms.on_sent(2, 7), rooms.on_sent(4, 8)), (2, 1));
+        assert_eq!(rooms.on_arrival(1, stamp(8, 7)), accepted(0));
+        let completed = |sender| Arrival::Accepted(Completed { sender, count: 1 });
+        assert_eq!(rooms.on_arrival(0, stamp(8, 7)), completed(2));
+        assert_eq!(rooms.on_arrival(0, stamp(8, 7)), Arrival::Duplicate);
+        assert_eq!(rooms.on_arrival(3, stamp(10, 8)), completed(4));
     }
 
     #[test]

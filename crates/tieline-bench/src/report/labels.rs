@@ -78,8 +78,10 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
     if plan.scenario == Scenario::Rooms {
         parts.push(rooms(plan));
     }
-    if plan.wire == Wire::Json {
-        parts.push("JSON".into());
+    match plan.wire {
+        Wire::Bare => {}
+        Wire::Json => parts.push("JSON".into()),
+        Wire::Pusher => parts.push("Pusher".into()),
     }
     if sends(plan.scenario) {
         let kind = if plan.binary { " binary" } else { "" };

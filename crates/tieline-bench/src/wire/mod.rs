@@ -4,8 +4,14 @@
 //! found in the same way in every format, so that reading costs the same.
 
 mod bare;
+mod check;
 pub(crate) mod json;
+mod opening;
+pub(crate) mod pusher;
+mod sent;
+mod step;
 
+pub(crate) use self::{check::MessageCheck, opening::Opening, step::Step};
 use crate::plan::{Scenario, Wire};
 
 impl Wire {
@@ -14,6 +20,7 @@ impl Wire {
         match self {
             Self::Bare => bare::send_template(scenario).to_owned(),
             Self::Json => json::send_template(scenario, binary),
+            Self::Pusher => pusher::send_template(scenario).to_owned(),
         }
     }
 
@@ -22,10 +29,12 @@ impl Wire {
         match self {
             Self::Bare => bare::BROADCAST.to_owned(),
             Self::Json => json::send_template(Scenario::Broadcast, binary),
+            Self::Pusher => pusher::send_template(Scenario::Broadcast).to_owned(),
         }
     }
 
-    /// The templates of the messages that each connection sends once when it opens.
+    /// The templates of the messages that each connection sends once when it opens; in the Pusher wire, of the
+    /// channels that it subscribes to.
     pub(crate) fn on_open_templates(self, scenario: Scenario) -> Vec<String> {
         match self {
             Self::Bare => {
@@ -33,22 +42,28 @@ impl Wire {
                 templates.map(ToString::to_string).collect()
             }
             Self::Json => json::on_open_templates(scenario),
+            Self::Pusher => {
+                let channels = pusher::channels(scenario).iter();
+                channels.map(ToString::to_string).collect()
+            }
         }
     }
 
     /// Path and query of the URL for a scenario.
     pub(crate) fn url_path(self, scenario: Scenario) -> &'static str {
         match self {
+            Self::Pusher if scenario == Scenario::Rest => "/apps/1/events?auth_key=app-key",
             _ if scenario == Scenario::Rest => "/api/hubs/chat/users/{id}/:send",
             Self::Bare => bare::url_path(scenario),
             Self::Json => "/client/hubs/chat?user={id}",
+            Self::Pusher => "/app/app-key?protocol=7&client=tieline-bench",
         }
     }
 
     /// The subprotocol that connections request.
     pub(crate) fn subprotocol(self) -> Option<&'static str> {
         match self {
-            Self::Bare => None,
+            Self::Bare | Self::Pusher => None,
             Self::Json => Some(json::SUBPROTOCOL),
         }
     }
@@ -60,6 +75,11 @@ impl Wire {
             Self::Json if binary => json::base64_payload(size),
             _ => "x".repeat(size),
         }
+    }
+
+    /// Whether a client gets its own message to a group of which it is a member.
+    pub(crate) fn has_own_copies(self) -> bool {
+        self != Self::Pusher
     }
 
     /// Whether messages are sent in binary frames.

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::collectors::{
     cluster::ClusterCollector, hub::HubCollector, limits::LimitsCollector,
-    process::ProcessCollector, runtime::RuntimeCollector,
+    presence::PresenceCollector, process::ProcessCollector, runtime::RuntimeCollector,
 };
 use crate::{app::inspection::Inspector, metrics::METRICS};
 
@@ -35,6 +35,8 @@ impl Exposition {
         registry.register_collector(Box::new(ClusterCollector(cluster)));
         let quotas = Arc::clone(inspector.hubs().quotas());
         registry.register_collector(Box::new(LimitsCollector(quotas)));
+        let presence = PresenceCollector(inspector.hubs().clone());
+        registry.register_collector(Box::new(presence));
         registry.register_collector(Box::new(RuntimeCollector(runtime)));
         registry.register_collector(Box::new(ProcessCollector::new()));
         Self(Arc::new(registry))

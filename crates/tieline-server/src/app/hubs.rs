@@ -134,6 +134,11 @@ impl Hubs {
         &self.0.cluster
     }
 
+    /// Who is in which group, over all hubs; `None` as long as nobody has asked for it.
+    pub(crate) fn presence(&self) -> Option<&Presence> {
+        self.0.presence.get()?.as_ref()
+    }
+
     /// Ends what this node has said of the members of groups: whoever is still one goes. Once no client is left.
     pub(crate) async fn end_presence(&self) {
         let Some(Some(presence)) = self.0.presence.get() else {

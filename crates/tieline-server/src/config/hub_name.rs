@@ -29,6 +29,14 @@ impl HubName {
         Self(format!("{APP}{id}"))
     }
 
+    /// The name of any hub, that of an app's own included: for operators, who see both.
+    pub(crate) fn of_any(name: &str) -> Result<Self, String> {
+        match name.strip_prefix(APP) {
+            Some(id) if !id.is_empty() => Ok(Self::of_app(id)),
+            _ => name.parse(),
+        }
+    }
+
     /// Whether it is such a hub.
     pub(crate) fn is_of_app(&self) -> bool {
         self.0.starts_with(APP)
@@ -87,6 +95,11 @@ mod tests {
         let name = HubName::of_app("3");
         assert_eq!(name.as_str(), "pusher/3");
         assert!(name.as_str().parse::<HubName>().is_err());
+        assert_eq!(HubName::of_any("pusher/3"), Ok(name));
+        assert_eq!(HubName::of_any("Chat"), "chat".parse());
+        for other in ["pusher/", "other/3", "/3"] {
+            assert!(HubName::of_any(other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! how the page is served. Invariant: no label has a value that a client can think up; names of hubs are capped.
 
 mod hub_names;
+mod pusher;
 mod registry;
 mod server;
 mod webhooks;
 
 pub(crate) use self::{
+    pusher::EventOutcome,
     registry::OperationMetrics,
     server::METRICS,
     webhooks::{EndpointMetrics, Outcome},

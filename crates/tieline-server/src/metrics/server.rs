@@ -10,6 +10,7 @@ use prometheus_client::{
 
 use super::{
     hub_names::HubNames,
+    pusher::PusherMetrics,
     registry::{OperationMetrics, RegistryFamilies},
     webhooks::{EndpointMetrics, Webhooks},
 };
@@ -32,6 +33,7 @@ pub(crate) struct ServerMetrics {
     webhooks: Webhooks,
     registry: RegistryFamilies,
     events_given_up: Counter,
+    pusher: PusherMetrics,
     reloads: Family<ReloadLabel, Counter>,
     reload_failed: Gauge,
     admin_refused: Family<ReasonLabel, Counter>,
@@ -163,6 +165,11 @@ impl ServerMetrics {
         self.events_given_up.inc_by(count);
     }
 
+    /// What is counted of clients of Pusher Channels.
+    pub(crate) fn pusher(&self) -> &PusherMetrics {
+        &self.pusher
+    }
+
     /// The configuration was read again.
     pub(crate) fn reloaded(&self, is_applied: bool) {
         let result = if is_applied { APPLIED } else { FAILED };
@@ -206,6 +213,7 @@ impl ServerMetrics {
         );
         self.webhooks.register(registry);
         self.registry.register(registry);
+        self.pusher.register(registry);
         registry.register(
             "tieline_webhook_events_given_up",
             "Events that no event handler or webhook took before their time was over, or that were too many",

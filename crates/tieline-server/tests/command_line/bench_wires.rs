@@ -1,6 +1,10 @@
-//! `tieline bench` in the JSON wire and over HTTP, with servers that it starts.
+//! `tieline bench` in the JSON wire, in that of Pusher Channels and over HTTP, with servers that it starts.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+};
 
 use serde_json::Value;
 
@@ -206,6 +210,81 @@ fn a_load_whose_responses_have_another_status_fails() {
     assert!(table.contains("unexpected response: 202"), "{table}");
 }
 
+/// The configuration of a server with an app, and the secret of the app.
+struct App(tempfile::TempDir);
+
+impl App {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn new() -> Self {
+        let app = Self(tempfile::tempdir().unwrap());
+        let (config, secret) = (app.path("tieline.toml"), app.path("secret"));
+        fs::write(&secret, Self::SECRET).unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        let table = format!(
+            "[[pusher.app]]\nid = \"1\"\nkey = \"app-key\"\nsecret = {{ file = \"{secret}\" }}\n\
+             client_events = true\nmax_client_event_rate = 1000000\n"
+        );
+        fs::write(config, table).unwrap();
+        app
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn server(&self) -> String {
+        start(&format!("serve --config '{}'", self.path("tieline.toml")))
+    }
+}
+
+const PUSHER: &str = "ws://127.0.0.1:{port}/app/app-key?protocol=7";
+const EVENTS: &str = "http://127.0.0.1:{port}/apps/1/events?auth_key=app-key";
+
+#[test]
+fn pusher_clients_send_events_to_the_others() {
+    let app = App::new();
+    let (server, secret) = (app.server(), app.path("secret"));
+    let target = ["--start", &server, "--url", PUSHER, "--token-key", &secret];
+    for (scenario, own) in [
+        ("idle", &["--on-open", "presence-{room}"][..]),
+        ("broadcast", &[]),
+        ("direct", &[]),
+        ("rooms", &["--room", "3"]),
+        ("storm", &["--rounds", "2"]),
+    ] {
+        let load = [&[scenario, "-c", "8", "--wire", "pusher"], &target[..], own].concat();
+        let found = measured(&load);
+        let none = serde_json::json!([]);
+        assert_eq!(found["faults"]["examples"], none, "{found:#}");
+        let arrived = found["arrived"].as_u64().unwrap();
+        assert_eq!(arrived > 0, scenario != "idle", "{found:#}");
+        assert!(!found.to_string().contains(App::SECRET));
+    }
+}
+
+#[test]
+fn signed_events_reach_subscribers_and_are_compared_with_the_baseline() {
+    let app = App::new();
+    let (server, secret) = (app.server(), app.path("secret"));
+    let target = ["--start", &server, "--url", EVENTS, "--token-key", &secret];
+    let receivers = ["--receiver-url", PUSHER, "--receiver-wire", "pusher"];
+    let format = [
+        "--send",
+        r#"{"name":"load","channel":"{id}","data":"{payload}"}"#,
+    ];
+    let load = [
+        "compare", "rest", "--runs", "1", "-c", "4", "--status", "200",
+    ];
+    let found = measured(&[&load[..], &target, &receivers, &format].concat());
+    let pair = &found["pairs"][0];
+    assert_eq!(pair["faulty"], false, "{found:#}");
+    for (side, status) in [("base", 202), ("server", 200)] {
+        assert_eq!(pair[side]["status"], status);
+        assert!(pair[side]["arrived"].as_u64() > Some(0), "{found:#}");
+    }
+}
+
 #[test]
 fn flags_of_wires_that_contradict_each_other_are_named() {
     let message = refused(&["rest"]);
@@ -227,6 +306,11 @@ fn flags_of_wires_that_contradict_each_other_are_named() {
     );
     let message = refused(&["rest", "--url", "http://h/x", "--binary"]);
     assert!(message.contains("--content-type"), "{message}");
+    let pusher = ["--wire", "pusher", "--url", "ws://h/app/k"];
+    let message = refused(&[&["echo"], &pusher[..]].concat());
+    assert!(message.contains("own messages"), "{message}");
+    let message = refused(&[&["rooms", "--send", "G:{room}:{payload}"], &pusher[..]].concat());
+    assert!(message.contains("Pusher wire"), "{message}");
     let json = ["--wire", "json", "--url", "ws://h/x"];
     let message = refused(&[&["rooms", "--send", "G:{room}:{payload}"], &json[..]].concat());
     assert!(

@@ -73,8 +73,8 @@ use crate::{cluster::Cluster, hub::Namespace};
 /// ```
 #[derive(Clone)]
 pub struct Presence {
-    shared: Arc<Shared>,
-    tasks: Arc<Tasks>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) tasks: Arc<Tasks>,
     names: Namespace,
 }
 

@@ -26,6 +26,7 @@ mod following;
 mod reader;
 mod shared;
 mod start;
+mod stats;
 mod subscribers;
 mod writer;
 

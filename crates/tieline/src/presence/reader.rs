@@ -78,6 +78,7 @@ impl Reader {
     /// Waits until there is something to read. False once nobody can follow any more.
     async fn wait(&mut self) -> bool {
         if self.subscribers.is_empty() {
+            self.is_stale.store(false, Relaxed);
             let Some(follow) = self.follows.recv().await else {
                 return false;
             };

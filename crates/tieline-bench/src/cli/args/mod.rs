@@ -168,7 +168,8 @@ pub(super) struct ServerArgs {
     pub(super) insecure: bool,
     /// File whose first line is an access key, to sign a token for each connection: for a WebSocket in the
     /// query, with the user {id} and the roles to join groups and to send to them; for requests in the header
-    /// Authorization [default: no tokens]
+    /// Authorization. In the Pusher wire, the secret of the app, which signs subscriptions and requests
+    /// [default: no tokens]
     #[arg(long, value_name = "FILE")]
     pub(super) token_key: Option<PathBuf>,
 }
@@ -178,11 +179,12 @@ pub(super) struct ServerArgs {
 #[command(next_help_heading = "Server")]
 pub(super) struct SocketArgs {
     /// Message format: bare sends messages as the templates have them; json speaks
-    /// json.webpubsub.azure.v1 [default: bare]
+    /// json.webpubsub.azure.v1; pusher speaks the protocol of Pusher Channels [default: bare]
     #[arg(long, value_enum, value_name = "WIRE")]
     pub(super) wire: Option<Wire>,
     /// Message that each connection sends once when it opens, with placeholders as in --url; may be
-    /// repeated [default: what joins the groups of the scenario, unless --send is given]
+    /// repeated; with --wire pusher a channel to subscribe to [default: what joins the groups of the scenario,
+    /// unless --send is given]
     #[arg(long, value_name = "TEMPLATE")]
     pub(super) on_open: Vec<String>,
     /// Subprotocol to request [default: that of --wire]

@@ -10,7 +10,7 @@ use crate::{
 const SEND: &str = "Message to send; {payload} is --size bytes long, {id} is the sender's id, {to} the \
     receiver's, {\u{1b}[0mn} the sender's number, {room} its room [default: echo {payload}, broadcast \
     B{payload}, direct and mixed T:{to}:{payload}, rooms G:{room}:{payload}; \
-    with --wire json a message to the same group; rest {payload}]";
+    with --wire json or pusher a message to the same group; rest {payload}]";
 
 /// When a sender sends.
 #[derive(Debug, Default, Args)]

@@ -9,6 +9,7 @@ use std::mem;
 use serde::Deserialize;
 
 use super::request::parse;
+use crate::wire::step::Step;
 
 /// The opening of one connection.
 #[derive(Debug)]
@@ -18,15 +19,6 @@ pub(crate) struct Greeting {
     frames: Vec<u8>,
     /// The ids of the acknowledgements that have not come.
     acks: Vec<u64>,
-}
-
-/// What follows from a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Send these frames; the connection is then open if it waits for no acknowledgement.
-    Send(Vec<u8>),
-    /// Wait for more.
-    Wait,
 }
 
 #[derive(Deserialize)]

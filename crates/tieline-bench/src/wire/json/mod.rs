@@ -1,17 +1,13 @@
 //! `json.webpubsub.azure.v1`, from the client's side.
 //!
 //! Owns the frames that a client sends, its opening ([`Greeting`]) and the shape of what it receives
-//! ([`MessageCheck`]). Must not know sockets.
+//! ([`check_copy`]). Must not know sockets.
 
 mod check;
 mod greeting;
 mod request;
 
-pub(crate) use self::{
-    check::MessageCheck,
-    greeting::{Greeting, Step},
-    request::check_template,
-};
+pub(crate) use self::{check::check_copy, greeting::Greeting, request::check_template};
 use crate::plan::Scenario;
 
 /// The name of the subprotocol.

@@ -41,9 +41,9 @@ pub(super) fn given(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
+/// The name of a hub, or of an app's own, such as `pusher/3`.
 pub(super) fn hub(name: &str) -> Result<HubName, ApiError> {
-    name.parse()
-        .map_err(|error: String| ApiError::bad_request(error))
+    HubName::of_any(name).map_err(ApiError::bad_request)
 }
 
 /// The hub of a parameter, as hubs are named inside.

@@ -7,5 +7,6 @@ pub(super) mod cluster;
 pub(super) mod hub;
 pub(super) mod limits;
 mod page;
+pub(super) mod presence;
 pub(super) mod process;
 pub(super) mod runtime;

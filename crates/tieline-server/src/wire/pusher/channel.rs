@@ -30,6 +30,19 @@ pub(super) enum ChannelKind<'a> {
     ToUser(&'a str),
 }
 
+impl ChannelKind<'_> {
+    /// What metrics call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Encrypted => "encrypted",
+            Self::Presence => "presence",
+            Self::ToUser(_) => "user",
+        }
+    }
+}
+
 /// There is no channel with this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -62,6 +75,11 @@ impl<'a> Channel<'a> {
 
     pub(super) fn name(self) -> &'a str {
         self.name
+    }
+
+    /// What metrics call the kind of the channel with a valid name.
+    pub(super) fn kind_name(name: &'a str) -> &'static str {
+        Self::parse(name).map_or("public", |channel| channel.kind.name())
     }
 
     pub(super) fn kind(self) -> ChannelKind<'a> {

@@ -3,18 +3,22 @@
 //! Owns its app and hub, which never change, and its subscriptions. Invariant: the subscriptions are the groups that
 //! the connection is in, because nobody else changes these.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{mem, num::NonZeroU32, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
+    channel::Channel,
     occupant::Occupant,
     presence::{Membership, SignedIn},
     service::Place,
 };
-use crate::app::{
-    hubs::HubHandle,
-    limits::bucket::{Bucket, Rate, Taken},
+use crate::{
+    app::{
+        hubs::HubHandle,
+        limits::bucket::{Bucket, Rate, Taken},
+    },
+    metrics::METRICS,
 };
 
 /// The state of a client's connection.
@@ -101,6 +105,14 @@ pub(super) enum Part {
 }
 
 impl Subscription {
+    fn new(channel: &str, part: Part) -> Self {
+        METRICS.pusher().subscribed(Channel::kind_name(channel));
+        Self {
+            channel: channel.into(),
+            part,
+        }
+    }
+
     /// Who it is, on a presence channel.
     pub(super) fn member(&self) -> Option<&str> {
         match &self.part {
@@ -110,12 +122,19 @@ impl Subscription {
     }
 
     /// Ends it because the client has unsubscribed.
-    pub(super) fn leave(self) {
-        match self.part {
+    pub(super) fn leave(mut self) {
+        match mem::replace(&mut self.part, Part::Nothing) {
             Part::Nothing => {}
             Part::Member(member) => member.leave(),
             Part::Occupant(occupant) => occupant.leave(),
         }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let kind = Channel::kind_name(&self.channel);
+        METRICS.pusher().unsubscribed(kind);
     }
 }
 
@@ -134,8 +153,7 @@ impl Subscriptions {
         if self.0.len() == self.0.capacity() {
             self.0.reserve_exact((self.0.len() / 2).max(1));
         }
-        let channel = channel.into();
-        self.0.insert(place, Subscription { channel, part });
+        self.0.insert(place, Subscription::new(channel, part));
     }
 
     pub(super) fn remove(&mut self, channel: &str) -> Option<Subscription> {

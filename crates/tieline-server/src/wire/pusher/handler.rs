@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::{connection_log, cuts, follow::Follows},
-    metrics::METRICS,
+    metrics::{EventOutcome, METRICS},
 };
 
 /// What metrics and the log call the wire.
@@ -81,7 +81,9 @@ impl Handler for PusherHandler {
                 }
             }
             Ok(ClientFrame::Event(event)) => {
-                if let Err(NotRelayed { code, message }) = relay(connection, client, &event) {
+                let relayed = relay(connection, client, &event);
+                METRICS.pusher().event(outcome(&relayed));
+                if let Err(NotRelayed { code, message }) = relayed {
                     connection.emit(outgoing::error(code, &message));
                 }
             }
@@ -114,7 +116,10 @@ impl Handler for PusherHandler {
         };
         connection.emit(match frame {
             Some(ClientFrame::Ping) => outgoing::pong(),
-            Some(ClientFrame::Event(_)) => outgoing::error(Some(TOO_MANY), TOO_MUCH),
+            Some(ClientFrame::Event(_)) => {
+                METRICS.pusher().event(EventOutcome::TooMany);
+                outgoing::error(Some(TOO_MANY), TOO_MUCH)
+            }
             _ => outgoing::error(None, TOO_MUCH),
         });
         ExcessVerdict::Drop
@@ -122,6 +127,15 @@ impl Handler for PusherHandler {
 }
 
 const TOO_MUCH: &str = "too much was sent; try again later";
+
+/// What metrics call it.
+fn outcome(relayed: &Result<(), NotRelayed>) -> EventOutcome {
+    match relayed {
+        Ok(()) => EventOutcome::Relayed,
+        Err(NotRelayed { code: None, .. }) => EventOutcome::Refused,
+        Err(_) => EventOutcome::TooMany,
+    }
+}
 
 /// Sends an event of a client to all other subscribers of a channel.
 fn relay(

@@ -18,6 +18,7 @@ use super::{
     },
     signed::{self, InvalidSignature},
 };
+use crate::metrics::METRICS;
 
 /// The code of errors about a signature.
 const UNAUTHORIZED: u16 = 4009;
@@ -55,6 +56,7 @@ pub(super) async fn sign_in(
     asked: &SignIn<'_>,
 ) -> bool {
     let signed_in = try_sign_in(connection, client, asked).await;
+    METRICS.pusher().sign_in(signed_in.is_ok());
     signed_in.unwrap_or_else(|error| {
         let code = matches!(error, SignInError::Signature(_)).then_some(UNAUTHORIZED);
         connection.emit(outgoing::error(code, &error.to_string()));

@@ -19,9 +19,12 @@ use super::{
     presence::{EnterError, Member, Membership, SignedIn},
     signed,
 };
-use crate::app::{
-    cuts,
-    limits::counts::{Action, Limited},
+use crate::{
+    app::{
+        cuts,
+        limits::counts::{Action, Limited},
+    },
+    metrics::METRICS,
 };
 
 /// Why a client is not subscribed.
@@ -37,6 +40,7 @@ pub(super) async fn subscribe(connection: &Connection, client: &mut Client, aske
     let Err(refused) = try_subscribe(connection, client, asked).await else {
         return;
     };
+    METRICS.pusher().subscription_refused(refused.reason());
     let Refused { message, told } = refused;
     connection.emit(outgoing::error(None, &message));
     if let Some((kind, status)) = told {
@@ -183,6 +187,16 @@ fn check_signature(
 }
 
 impl Refused {
+    /// What metrics call it.
+    fn reason(&self) -> &'static str {
+        match self.told {
+            None => "invalid",
+            Some((_, 401)) => "unauthorized",
+            Some((_, 403)) => "limit",
+            Some(_) => "unavailable",
+        }
+    }
+
     fn unauthorized(message: String) -> Self {
         let told = Some(("AuthError", 401));
         Self { message, told }

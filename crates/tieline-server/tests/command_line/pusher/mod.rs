@@ -5,11 +5,13 @@ mod backends;
 mod cached;
 mod channels;
 mod counts;
+mod documentation;
 mod door;
 mod drain;
 mod events;
 mod frames;
 mod hostile;
+mod metrics;
 mod presence;
 mod sign_in;
 
