@@ -3,7 +3,7 @@
 //! Owns its app and hub, which never change, and its subscriptions. Invariant: the subscriptions are the groups that
 //! the connection is in, because nobody else changes these.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{mem, num::NonZeroU32, time::Duration};
 
 use tokio::time::Instant;
 
@@ -123,7 +123,7 @@ impl Subscription {
 
     /// Ends it because the client has unsubscribed.
     pub(super) fn leave(mut self) {
-        match std::mem::replace(&mut self.part, Part::Nothing) {
+        match mem::replace(&mut self.part, Part::Nothing) {
             Part::Nothing => {}
             Part::Member(member) => member.leave(),
             Part::Occupant(occupant) => occupant.leave(),
