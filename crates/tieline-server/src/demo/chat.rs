@@ -16,6 +16,7 @@ use crate::app::{
         Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupEvent,
         OperationError, Reply, UserEvent,
     },
+    hubs::HubHandle,
     payload::Payload,
     send::{send_to_group, send_to_user},
 };
@@ -33,12 +34,12 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    /// Starts the chat of a node, whose cluster is that of the hub. Until it is dropped, it keeps the node's clients informed about who is
-    /// online on all nodes.
-    pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
+    /// Starts the chat of a node. Until it is dropped, it keeps the node's clients informed about who is online on all
+    /// nodes.
+    pub(crate) fn start(hub: HubHandle, nodes: Nodes) -> Self {
         Self {
-            roster: Roster::start(cluster.clone(), nodes),
-            cluster,
+            cluster: hub.cluster().clone(),
+            roster: Roster::start(hub, nodes),
         }
     }
 }
@@ -83,7 +84,7 @@ impl Events for Chat {
         {
             tracing::debug!(%error, "a simple client is not in the lobby");
         }
-        self.roster.connected(client);
+        self.roster.connected(client).await;
     }
 
     async fn user_event(
@@ -108,8 +109,8 @@ impl Events for Chat {
 
     async fn group_event(&self, _: EventClient<'_, ()>, _: GroupEvent) {}
 
-    async fn disconnected(&self, _: EventClient<'_, ()>, _: CloseReason) {
-        self.roster.refresh();
+    async fn disconnected(&self, client: EventClient<'_, ()>, _: CloseReason) {
+        self.roster.disconnected(client.connection);
     }
 }
 

@@ -1,47 +1,47 @@
 //! Who is online, on all nodes.
 //!
-//! Owns the list, and sends it to the clients of this node. Each node polls all nodes for its own
-//! clients: when a client connects or disconnects here, and every second for changes on other nodes,
-//! crashes included. Invariants: every client has received the latest list; all clients receive a list
-//! only if it differs from the previous one. However many clients come and go, each poll is followed by a
-//! pause four times as long as the poll took, between a tenth of a second and a second.
+//! Owns the list, and sends it to the clients of this node. Each node enters its own users in one roster of the
+//! cluster, and follows it: so it learns of those of other nodes too, and of a crash. Invariants: every client has
+//! received the latest list; all clients receive a list only if it differs from the previous one, and at most ten a
+//! second, however many come and go.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use tieline::{Cluster, Connection, Listed, Note};
-use tokio::{sync::Notify, task::JoinSet, time};
+use tieline::{Change, Connection, Exit, Following, Note, Presence, TransitionKind};
+use tokio::{task::JoinSet, time};
 
 use super::nodes::Nodes;
-use crate::app::payload::Payload;
+use crate::app::{hubs::HubHandle, payload::Payload};
 
 /// Most users that a list names.
 const MAX_LISTED: usize = 200;
 
-/// Most users that are counted, and the page size of a poll.
-const MAX_COUNTED: usize = 1000;
-
-/// Shortest pause between two polls, and so between two lists.
+/// Shortest time between two lists.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest time between two polls, and so the delay until a change on another node is seen.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The roster that everybody is in.
+const ROSTER: &str = "online";
+
+/// Stands between a user and the node that it is on, in the name of a member. No address has it.
+const AT: char = '@';
 
 /// Keeps the list of who is online. Its task ends when it is dropped.
 pub(super) struct Roster {
     shared: Arc<Shared>,
+    /// `None` if the registry keeps no rosters: then nobody is listed.
+    presence: Option<Presence>,
     _task: JoinSet<()>,
 }
 
 struct Shared {
-    cluster: Cluster,
+    hub: HubHandle,
     nodes: Nodes,
-    refresh: Notify,
     latest: Mutex<Online>,
 }
 
@@ -51,39 +51,44 @@ struct Shared {
 struct Online {
     users: Vec<String>,
     total: usize,
-    /// Whether there are more users than `total`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    more: bool,
     /// The nodes of each of `users`.
     nodes: BTreeMap<String, Vec<String>>,
 }
 
 impl Roster {
-    pub(super) fn start(cluster: Cluster, nodes: Nodes) -> Self {
+    pub(super) fn start(hub: HubHandle, nodes: Nodes) -> Self {
+        let presence = hub.presence().cloned();
         let shared = Arc::new(Shared {
-            cluster,
+            hub,
             nodes,
-            refresh: Notify::new(),
             latest: Mutex::default(),
         });
         let mut task = JoinSet::new();
-        task.spawn(poll(Arc::clone(&shared)));
+        if let Some(presence) = presence.clone() {
+            task.spawn(follow(presence, Arc::clone(&shared)));
+        }
         Self {
             shared,
+            presence,
             _task: task,
         }
     }
 
-    /// Sends the latest list to a client that connected here, and polls soon. The list may stay the same,
-    /// if the user is online already, and then no other list would come.
-    pub(super) fn connected(&self, client: &Connection) {
+    /// Sends the latest list to a client that connected here, and lists its user.
+    pub(super) async fn connected(&self, client: &Connection) {
         self.shared.send_latest(client);
-        self.refresh();
+        if let (Some(presence), Some(user)) = (&self.presence, client.user())
+            && let Err(error) = presence.enter(ROSTER, &self.shared.member(user), "").await
+        {
+            tracing::debug!(%error, "a user is not listed");
+        }
     }
 
-    /// Polls soon, because a client connected or disconnected here.
-    pub(super) fn refresh(&self) {
-        self.shared.refresh.notify_one();
+    /// A client of this node is gone.
+    pub(super) fn disconnected(&self, client: &Connection) {
+        if let (Some(presence), Some(user)) = (&self.presence, client.user()) {
+            presence.exit(ROSTER, &self.shared.member(user), Exit::Disconnected);
+        }
     }
 
     /// The list that was sent last.
@@ -92,20 +97,57 @@ impl Roster {
     }
 }
 
-async fn poll(shared: Arc<Shared>) {
-    loop {
-        let begin = Instant::now();
-        let listed = shared.cluster.users(None, MAX_COUNTED).await;
-        let pause = (begin.elapsed() * 4).clamp(MIN_PAUSE, POLL_INTERVAL);
-        shared.update(Online::from_listing(listed, &shared.nodes));
-        time::sleep(pause).await;
-        // Either way, the next poll is due.
-        let rest = POLL_INTERVAL.saturating_sub(pause);
-        let _ = time::timeout(rest, shared.refresh.notified()).await;
+/// Sends each list that differs, until the presence ends.
+async fn follow(presence: Presence, shared: Arc<Shared>) {
+    let mut following = match presence.follow(ROSTER).await {
+        Ok(following) => following,
+        Err(error) => {
+            tracing::debug!(%error, "nobody is listed");
+            return;
+        }
+    };
+    let mut members = BTreeSet::new();
+    while next_changes(&mut following, &mut members).await {
+        shared.update(Online::of(&members, &shared.nodes));
+        time::sleep(MIN_PAUSE).await;
     }
 }
 
+/// Waits for a change, and applies it with all that have come behind it. False at the end.
+async fn next_changes(following: &mut Following, members: &mut BTreeSet<Arc<str>>) -> bool {
+    let Some(change) = following.next().await else {
+        return false;
+    };
+    let mut change = Some(change);
+    while let Some(one) = change.take() {
+        match one {
+            Change::Snapshot { members: all, .. } => {
+                *members = all.iter().map(|member| Arc::clone(&member.user)).collect();
+            }
+            Change::Transitions { transitions, .. } => {
+                for transition in transitions.iter() {
+                    let user = Arc::clone(&transition.member.user);
+                    match transition.kind {
+                        TransitionKind::Left => members.remove(&user),
+                        TransitionKind::Joined | TransitionKind::Changed => members.insert(user),
+                    };
+                }
+            }
+            _ => {}
+        }
+        let behind = time::timeout(Duration::ZERO, following.next()).await;
+        change = behind.ok().flatten();
+    }
+    true
+}
+
 impl Shared {
+    /// The name of a user of this node in the roster.
+    fn member(&self, user: &str) -> String {
+        let node = self.hub.cluster().address().unwrap_or_default();
+        format!("{node}{AT}{user}")
+    }
+
     /// Sends the list to the clients of this node, if it has changed.
     fn update(&self, online: Online) {
         let mut latest = self.latest.lock();
@@ -115,7 +157,7 @@ impl Shared {
         let note = online.note();
         *latest = online;
         drop(latest);
-        let clients = self.cluster.hub().connections();
+        let clients = self.hub.cluster().hub().connections();
         for client in clients.iter().filter(|client| !is_simple(client)) {
             client.emit(note.clone());
         }
@@ -124,7 +166,7 @@ impl Shared {
     /// Sends the latest list to one client. The lock is held, so that a newer list follows it.
     fn send_latest(&self, client: &Connection) {
         let latest = self.latest.lock();
-        // Before the first poll the list is empty, and the one that follows differs.
+        // Before the first one the list is empty, and the one that follows differs.
         if latest.total > 0 && !is_simple(client) {
             client.emit(latest.note());
         }
@@ -141,21 +183,18 @@ impl Online {
         Payload::json(self).to_note()
     }
 
-    fn from_listing(listed: Listed, nodes: &Nodes) -> Self {
+    /// The list of these members of the roster.
+    fn of(members: &BTreeSet<Arc<str>>, nodes: &Nodes) -> Self {
         let mut nodes_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, node) in listed.names {
-            let on = nodes_of.entry(name.to_string()).or_default();
-            let node = nodes.name(node.as_deref());
-            if !on.contains(&node) {
-                on.push(node);
-            }
+        for (node, user) in members.iter().filter_map(|member| member.split_once(AT)) {
+            let on = nodes_of.entry(user.to_owned()).or_default();
+            on.push(nodes.name(Some(node)));
         }
         let total = nodes_of.len();
         let nodes: BTreeMap<_, _> = nodes_of.into_iter().take(MAX_LISTED).collect();
         Self {
             users: nodes.keys().cloned().collect(),
             total,
-            more: listed.more,
             nodes,
         }
     }
@@ -165,42 +204,38 @@ impl Online {
 mod tests {
     use super::*;
 
-    fn online(names: &[(&str, &str)], more: bool) -> Online {
+    fn online(names: &[(&str, &str)]) -> Online {
         let pages = [("127.0.0.1:8080", "n1"), ("127.0.0.1:8081", "n2")];
         let nodes = pages.map(|(page, node)| (page.parse().unwrap(), Some(node.into())));
-        let mut listed = Listed::default();
         let names = names.iter();
-        listed.names = names
-            .map(|(name, on)| ((*name).into(), Some((*on).into())))
-            .collect();
-        listed.more = more;
-        Online::from_listing(listed, &nodes.into_iter().collect())
+        let members = names.map(|(name, on)| Arc::from(format!("{on}{AT}{name}")));
+        Online::of(&members.collect(), &nodes.into_iter().collect())
     }
 
     #[test]
     fn a_user_is_listed_once_with_every_node() {
-        let online = online(&[("ada", "n1"), ("ada", "n2"), ("ben", "n3")], false);
-        assert_eq!((online.total, online.more), (2, false));
-        assert_eq!(online.users, ["ada", "ben"]);
-        assert_eq!(online.nodes["ada"], ["127.0.0.1:8080", "127.0.0.1:8081"]);
+        let online = online(&[("ada@x", "n1"), ("ada@x", "n2"), ("ben", "n3")]);
+        assert_eq!(online.total, 2);
+        assert_eq!(online.users, ["ada@x", "ben"]);
+        assert_eq!(online.nodes["ada@x"], ["127.0.0.1:8080", "127.0.0.1:8081"]);
         assert_eq!(online.nodes["ben"], ["n3"], "a node of another process");
     }
 
     #[test]
     fn the_list_has_the_form_that_the_page_expects() {
-        let json = serde_json::to_string(&online(&[("ada", "n1")], false)).unwrap();
+        let json = serde_json::to_string(&online(&[("ada", "n1")])).unwrap();
         let expected =
             r#"{"kind":"online","users":["ada"],"total":1,"nodes":{"ada":["127.0.0.1:8080"]}}"#;
         assert_eq!(json, expected);
     }
 
     #[test]
-    fn a_list_is_bounded_and_says_so() {
+    fn a_list_is_bounded_and_says_how_many_there_are() {
         let names: Vec<_> = (0..1000).map(|n| format!("{n:04}")).collect();
         let names: Vec<_> = names.iter().map(|name| (name.as_str(), "n1")).collect();
-        let online = online(&names, true);
+        let online = online(&names);
         assert_eq!(online.users.len(), MAX_LISTED);
         assert_eq!(online.nodes.len(), MAX_LISTED);
-        assert_eq!((online.total, online.more), (1000, true));
+        assert_eq!(online.total, 1000);
     }
 }

@@ -68,15 +68,16 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     let pages: Vec<_> = nodes.pages().collect();
     let supervisor = Supervisor::new();
     let hub: HubName = HUB.parse().map_err(anyhow::Error::msg)?;
-    let mut served = Vec::new();
+    let (mut served, mut leaving) = (Vec::new(), Vec::new());
     for started in started {
         let page = page::routes(started.page, &pages);
         let hubs = Hubs::new(started.cluster, settings.rules.clone());
         let hub = hubs
             .get(&hub)
             .context("the hub of the chat does not exist")?;
-        let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
+        let chat = Chat::start(hub.handle().clone(), nodes.clone());
         let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
+        leaving.push(hubs.clone());
         let control = Control::new(supervisor.phase(), supervisor.drain_handle(), None);
         let node = ReadyNode::new(vec![started.listener], chat, hubs, control, false)
             .with_routes(page.merge(tokens));
@@ -84,7 +85,11 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     }
     welcome(&pages)?;
     // The page of metrics is that of one node.
-    supervisor.serve(served, None, Duration::ZERO).await
+    supervisor.serve(served, None, Duration::ZERO).await?;
+    for hubs in leaving {
+        hubs.end_presence().await;
+    }
+    Ok(())
 }
 
 /// Starts both nodes in one cluster, with a registry in memory unless the settings name one.

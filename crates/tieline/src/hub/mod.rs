@@ -23,6 +23,7 @@ mod budget;
 mod claimants;
 #[cfg(feature = "cluster")]
 mod client_op;
+mod closing;
 mod content;
 mod context;
 mod core;

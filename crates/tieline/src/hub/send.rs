@@ -1,23 +1,17 @@
-//! Sending to one connection: frames, batches, pings, pongs, closes.
+//! Sending to one connection: frames, batches, pings, pongs.
 //!
 //! Owns the policy of a full outbox and the choice between writing now, at the end of a cork and at the end
-//! of a tick. Must not
-//! know who the receivers of a message are. Each call locks the sending side, and neither compresses nor calls
+//! of a tick. Must not know who the receivers of a message are. Each call locks the sending side, and neither compresses nor calls
 //! the application meanwhile.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use parking_lot::MutexGuard;
 use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
     content::Cast,
     cork::Cork,
     dialect::Rendered,
-    extras::Data,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
     reports::Reports,
@@ -25,15 +19,7 @@ use super::{
     state::Activity,
     tick::{Listed, Tick},
 };
-use crate::{
-    close::CloseReason,
-    config::SlowConsumer,
-    delivery::Delivery,
-    farewell::{ChooseFarewell, Closing, Farewell},
-};
-
-/// Bytes that may still wait for a client that is closed to free memory.
-const KEPT_WHEN_SHED: usize = 64 * 1024;
+use crate::{close::CloseReason, config::SlowConsumer, delivery::Delivery};
 
 /// Frames.
 impl ConnectionInner {
@@ -282,7 +268,7 @@ impl ConnectionInner {
     }
 }
 
-/// Control frames and closes.
+/// Control frames.
 impl ConnectionInner {
     /// Queues a pong, which leaves with the next flush, before what waits. A pong that still waits is
     /// written first, and replaced only if the socket takes nothing: every ping is answered, and a client
@@ -311,93 +297,6 @@ impl ConnectionInner {
             send_side::wake_observers(&mut send_side);
             self.flush_locked(&mut send_side);
         }
-    }
-
-    /// Begins a close: the close frame goes behind what waits, and the task is woken. Later calls change
-    /// nothing.
-    pub(crate) fn close(self: &Arc<Self>, reason: CloseReason) {
-        self.close_with(reason, None);
-    }
-
-    /// As [`ConnectionInner::close`], with a close frame that the protocol made.
-    pub(crate) fn close_with(self: &Arc<Self>, reason: CloseReason, frame: Option<AnyFrame>) {
-        let mut send_side = self.send_side.lock();
-        self.begin_close(&mut send_side, reason, frame);
-        self.flush_or_cork(&mut send_side);
-    }
-
-    pub(super) fn begin_close(
-        &self,
-        send_side: &mut SendGuard<'_>,
-        reason: CloseReason,
-        frame: Option<AnyFrame>,
-    ) {
-        let gets_it = !matches!(reason, CloseReason::Client(_) | CloseReason::Lost(_));
-        let choose = self.farewell.filter(|_| gets_it && !self.is_closing());
-        let farewell = choose.and_then(|choose| {
-            let data = send_side.extras.data().cloned();
-            // The application's code, and compression: not under the lock.
-            MutexGuard::unlocked(send_side, || {
-                self.choose_farewell(choose, &reason, data.as_ref())
-            })
-        });
-        let (message, close) = farewell.map_or((None, None), |it| (it.message, Some(it.close)));
-        let close = close.map(|close| AnyFrame::close(Some(&close)));
-        let rules = &self.context.rules;
-        let reports = send_side.close(&self.state, reason, close.or(frame), message, rules);
-        send_side::wake_observers(send_side);
-        send_side::tell(send_side, reports);
-        self.wake_waiting(send_side);
-    }
-
-    /// What the application wants the client to be sent last; `None` if nothing of its own, or it panics.
-    fn choose_farewell(
-        &self,
-        choose: ChooseFarewell,
-        reason: &CloseReason,
-        data: Option<&Data>,
-    ) -> Option<Farewell> {
-        let closing = Closing::new(reason, data.map(|data| &**data))?;
-        let farewell = catch_unwind(AssertUnwindSafe(|| choose(&closing))).ok()??;
-        if let Some(message) = &farewell.message {
-            self.compress(message);
-        }
-        Some(farewell)
-    }
-
-    /// Closes without waiting for the client, which may be gone: the close frame leaves if the socket takes
-    /// it now.
-    pub(super) fn close_now(&self, reason: CloseReason) {
-        let mut send_side = self.send_side.lock();
-        self.begin_close(&mut send_side, reason.clone(), None);
-        self.flush_locked(&mut send_side);
-        send_side.abort(&self.state, reason);
-    }
-
-    /// Closes to free memory. What would still take much of it is discarded, and the connection ends without a
-    /// close frame: a frame that has begun to leave would stay until the client has read it, and others
-    /// would be closed instead.
-    pub(super) fn shed(&self) {
-        let rules = &self.context.rules;
-        let mut send_side = self.send_side.lock();
-        if !self.is_closing() {
-            rules.budget.count_shed();
-            self.begin_close(&mut send_side, CloseReason::SlowConsumer, None);
-            self.flush_locked(&mut send_side);
-        }
-        if send_side.outbox.bytes() > KEPT_WHEN_SHED {
-            let mut reports = Reports::default();
-            send_side.outbox.clear(rules, &mut reports);
-            send_side.abort(&self.state, CloseReason::SlowConsumer);
-            send_side::tell(&mut send_side, reports);
-        }
-    }
-
-    /// Ends the connection without a close handshake; the task ends at its next poll.
-    pub(crate) fn abort(&self, reason: CloseReason) {
-        let mut send_side = self.send_side.lock();
-        send_side.abort(&self.state, reason);
-        self.wake_waiting(&mut send_side);
     }
 
     /// Tells who waits for room in the outbox that there is some, or that there will be none.

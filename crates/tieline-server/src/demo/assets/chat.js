@@ -84,8 +84,8 @@ function refresh() {
 }
 
 function subtitle() {
-  const { users, total, more, nodes } = session.online;
-  if (active.isLobby) return total === 1 ? "Only you are here" : total > 1 ? `${total}${more ? "+" : ""} people online` : "";
+  const { users, total, nodes } = session.online;
+  if (active.isLobby) return total === 1 ? "Only you are here" : total > 1 ? `${total} people online` : "";
   if (active.kind === "group") return "Only its members see this";
   if (session.state !== "connected" || total > users.length) return "Only the two of you see this";
   if (!users.includes(active.name)) return "Not online";

@@ -12,7 +12,7 @@ import { HERE } from "./nodes.js";
 
 const ECHO_MS = 10_000;
 const ROOMS_KEY = "tieline-rooms";
-const NO_ONE_ONLINE = { users: [], total: 0, more: false, nodes: new Map() };
+const NO_ONE_ONLINE = { users: [], total: 0, nodes: new Map() };
 
 export class Session extends EventTarget {
   #client;
@@ -233,11 +233,10 @@ function nodeOf({ data }) {
   return typeof data?.node === "string" && data.node ? data.node : undefined;
 }
 
-function parseOnline({ users, total, more, nodes }) {
+function parseOnline({ users, total, nodes }) {
   return {
     users: users.map(String),
     total: Number(total) || users.length,
-    more: more === true,
     nodes: new Map(Object.entries(nodes ?? {})),
   };
 }

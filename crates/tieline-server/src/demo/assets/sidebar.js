@@ -65,14 +65,14 @@ export class Sidebar {
   }
 
   #people() {
-    const { users, total, more, nodes } = this.#session.online;
+    const { users, total, nodes } = this.#session.online;
     const find = byId("find");
     find.hidden = total < MIN_PEOPLE_TO_SEARCH && !find.value;
     const sought = find.value.trim().toLocaleLowerCase();
     const found = users.filter((name) => name.toLocaleLowerCase().includes(sought));
     const unlisted = total > users.length && sought && !users.includes(find.value.trim());
     if (unlisted) found.push(find.value.trim());
-    byId("online-total").textContent = `${total}${more ? "+" : ""}`;
+    byId("online-total").textContent = `${total}`;
     byId("online-total").hidden = total === 0;
     reconcile(byId("people"), found, (name) => this.#person(name), (entry, name) => {
       entry.querySelector(".on-node").textContent = nodeNames(nodes.get(name) ?? []);
