@@ -1,7 +1,7 @@
 //! What several clients use at a time, and nobody else needs: opened by the first, closed with the last.
 //!
-//! Must not know what that is. Invariant: what nobody uses is not kept, and its key not for long: strangers can think
-//! up any number of keys.
+//! Must not know what that is. Invariant: what nobody uses is not kept, and there are never more than twice as many
+//! keys as were in use at a time.
 
 use std::{
     collections::HashMap,

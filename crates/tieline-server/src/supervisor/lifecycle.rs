@@ -90,10 +90,15 @@ impl Supervisor {
                 anyhow::ensure!(remaining == 0, "{remaining} connections did not close in time");
                 Ok(())
             }
-            () = second_signal => anyhow::bail!("stopped by a second signal"),
+            () = second_signal => Err(SecondSignal.into()),
         }
     }
 }
+
+/// The operator has asked twice: whatever is left is not waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by a second signal")]
+pub(super) struct SecondSignal;
 
 /// Serves all nodes until the drain phase; returns how many connections did not close in time.
 async fn serve_all<E: Events>(

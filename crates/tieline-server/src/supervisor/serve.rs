@@ -138,8 +138,11 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)
         .await;
-    // A second signal stops immediately.
-    if served.is_ok() {
+    // Also after a connection that did not close in time.
+    let is_at_once = served
+        .as_ref()
+        .is_err_and(|error| error.is::<SecondSignal>());
+    if !is_at_once {
         leaving.end_presence().await;
         posting.end(EVENTS_TIMEOUT).await;
     }

@@ -96,6 +96,8 @@ impl Shared {
         }
         let (sender, verdict) = oneshot::channel();
         let waiting = state.waiting.entry((roster, user.into())).or_default();
+        // Whoever has given up waiting is not to be remembered until the registry answers.
+        waiting.retain(|sender: &oneshot::Sender<_>| !sender.is_closed());
         waiting.push(sender);
         drop(state);
         self.changed.notify_one();
@@ -104,7 +106,13 @@ impl Shared {
 
     pub(super) fn exit(&self, roster: &RosterName, user: &str, after: Duration) {
         let due = self.now() + after;
-        self.table(|table| table.exit(roster, user, due));
+        let mut state = self.state.lock();
+        state.table.exit(roster, user, due);
+        if state.table.connections(roster, user) == 0 {
+            // Nobody waits any more, and a verdict may never come: the registry may not have been asked yet.
+            state.waiting.remove(&(roster.clone(), user.into()));
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -141,5 +149,33 @@ impl Shared {
         let reply = RegistryError::with_timeout(self.timeout, operation, request(rosters)).await;
         self.is_away.store(reply.is_err(), Relaxed);
         reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tieline_registry::{MemoryRegistry, RosterKind};
+
+    use super::*;
+
+    /// Without the tasks, as while the registry does not answer: no verdict ever comes.
+    #[tokio::test]
+    async fn whoever_does_not_wait_any_more_is_forgotten() {
+        let times = (Duration::from_secs(10), Duration::from_secs(1));
+        let registry = Arc::new(MemoryRegistry::new());
+        let shared = Shared::new(registry, PresenceConfig::default(), times);
+        let roster = RosterName::new(RosterKind::Members, "lobby");
+        for number in 0..100 {
+            let user = number.to_string();
+            let verdict = shared.enter(roster.clone(), &user, "").unwrap();
+            shared.exit(&roster, &user, Duration::ZERO);
+            assert!(verdict.await.is_err());
+        }
+        assert!(shared.state.lock().waiting.is_empty());
+        // Nor do those pile up who enter as one who stays.
+        let _waits = shared.enter(roster.clone(), "ada", "").unwrap();
+        (0..100).for_each(|_| drop(shared.enter(roster.clone(), "ada", "")));
+        let state = shared.state.lock();
+        assert_eq!(state.waiting.values().map(Vec::len).sum::<usize>(), 2);
     }
 }

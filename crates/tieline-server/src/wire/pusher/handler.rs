@@ -103,11 +103,12 @@ impl Handler for PusherHandler {
         cuts::closed(&client.hub, connection, &reason);
     }
 
-    /// Refuses a message that is too much: the client learns of it where it waits for an answer.
+    /// Refuses a message that is too much: the client learns of it where it waits for an answer. The end of a
+    /// subscription is carried out, because the client takes it for done, and it only frees.
     async fn on_excess(
         &self,
         connection: &Connection,
-        _: &mut Self::State,
+        client: &mut Self::State,
         message: &Message,
     ) -> ExcessVerdict {
         let frame = match message {
@@ -119,6 +120,14 @@ impl Handler for PusherHandler {
             Some(ClientFrame::Event(_)) => {
                 METRICS.pusher().event(EventOutcome::TooMany);
                 outgoing::error(Some(TOO_MANY), TOO_MUCH)
+            }
+            Some(ClientFrame::Unsubscribe(channel)) => {
+                unsubscribe(connection, client, &channel);
+                return ExcessVerdict::Drop;
+            }
+            Some(ClientFrame::Subscribe(asked)) => {
+                connection.emit(outgoing::error(None, TOO_MUCH));
+                outgoing::subscription_error(&asked.channel, "LimitReached", TOO_MUCH, 429)
             }
             _ => outgoing::error(None, TOO_MUCH),
         });

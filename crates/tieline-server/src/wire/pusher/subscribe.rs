@@ -80,6 +80,8 @@ async fn try_subscribe(
     if channel.needs_signature() {
         check_signature(&app, connection.id().as_str(), name, asked)?;
     }
+    // Before others are told of a member that cannot come.
+    check_limit(client).map_err(|error| too_many(client, connection, &error))?;
     let rooms = &client.place.pusher.rooms;
     let mut member = None;
     match channel.kind() {
@@ -98,12 +100,24 @@ async fn try_subscribe(
         }
     }
     let joined = join(connection, client, (&app, channel), member).await;
-    joined.map_err(|error| {
-        if let JoinError::TooMany(_) = error {
-            cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
-        }
-        Refused::limit(error.to_string())
-    })
+    joined.map_err(|error| too_many(client, connection, &error))
+}
+
+/// Whether the client may subscribe to another channel.
+fn check_limit(client: &Client) -> Result<(), JoinError> {
+    let rules = client.hub.rules();
+    let most = rules.and_then(|rules| rules.limits.groups);
+    match most.filter(|most| client.subscriptions.len() >= *most) {
+        Some(most) => Err(JoinError::TooMany(most)),
+        None => Ok(()),
+    }
+}
+
+fn too_many(client: &Client, connection: &Connection, error: &JoinError) -> Refused {
+    if let JoinError::TooMany(_) = error {
+        cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
+    }
+    Refused::limit(error.to_string())
 }
 
 /// Joins the group, and says so in between what is sent to the group and all that was sent before.
@@ -114,11 +128,6 @@ async fn join(
     member: Option<(Membership, Member)>,
 ) -> Result<(), JoinError> {
     let name = channel.name();
-    let rules = client.hub.rules();
-    let most = rules.and_then(|rules| rules.limits.groups);
-    if let Some(most) = most.filter(|most| client.subscriptions.len() >= *most) {
-        return Err(JoinError::TooMany(most));
-    }
     // A message in pieces holds back whatever else is sent to the client. So events that come between the join and the
     // answer, which has to wait until other nodes know of the join, are behind the answer.
     let closed = |_| JoinError::Closed;

@@ -131,28 +131,38 @@ pub(super) async fn users(caller: &Caller, name: &str) -> Result<Response, ApiEr
 
 impl Caller {
     /// What applies to channels, in their order.
-    pub(super) async fn describe(
-        &self,
-        channels: Vec<(String, Info)>,
-    ) -> Result<Vec<About>, ApiError> {
-        let channels = channels.into_iter().map(|(name, info)| async move {
-            let name = &*name;
-            Ok(About {
-                occupied: None,
-                user_count: if info.user_count {
-                    Some(self.members(name).await?)
-                } else {
-                    None
-                },
-                subscription_count: if info.subscription_count {
-                    Some(self.subscribers(name).await)
-                } else {
-                    None
-                },
-                cache: None,
-            })
+    async fn describe(&self, channels: Vec<(String, Info)>) -> Result<Vec<About>, ApiError> {
+        let channels = channels.into_iter();
+        let about = channels.map(|(name, info)| async move { self.about(&name, info).await });
+        stream::iter(about).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// The same, once an event has been sent there: what is not known is left out, because an error would say that
+    /// nothing was done.
+    pub(super) async fn describe_known(&self, channels: Vec<(String, Info)>) -> Vec<About> {
+        let channels = channels.into_iter();
+        let about = channels.map(|(name, info)| async move {
+            let known = Info {
+                user_count: false,
+                ..info
+            };
+            match self.about(&name, info).await {
+                Ok(about) => about,
+                Err(_) => self.about(&name, known).await.unwrap_or_default(),
+            }
         });
-        stream::iter(channels).buffered(AT_ONCE).try_collect().await
+        stream::iter(about).buffered(AT_ONCE).collect().await
+    }
+
+    async fn about(&self, channel: &str, info: Info) -> Result<About, ApiError> {
+        let mut about = About::default();
+        if info.subscription_count {
+            about.subscription_count = Some(self.subscribers(channel).await);
+        }
+        if info.user_count {
+            about.user_count = Some(self.members(channel).await?);
+        }
+        Ok(about)
     }
 
     async fn subscribers(&self, channel: &str) -> u64 {

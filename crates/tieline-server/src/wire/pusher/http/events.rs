@@ -41,7 +41,7 @@ pub(super) async fn publish(caller: &Caller, event: Trigger<'_>) -> Result<Respo
         return Ok(json_response(EMPTY));
     };
     let outcomes = caller.send_for(events, info.delivered).await?;
-    let about = caller.describe(asked(&event)?).await?;
+    let about = caller.describe_known(asked(&event)?).await;
     let channels = event.channels.iter().zip(about).enumerate();
     let channels = channels.map(|(at, (name, about))| {
         let about = with_outcome(&about, outcomes.get(at));
@@ -65,7 +65,7 @@ pub(super) async fn batch(caller: &Caller, body: &[u8]) -> Result<Response, ApiE
     let outcomes = caller.send_for(&events, is_awaited).await?;
     // Each has one channel.
     let channels = events.iter().map(asked).collect::<Result<Vec<_>, _>>()?;
-    let about = caller.describe(channels.concat()).await?.into_iter();
+    let about = caller.describe_known(channels.concat()).await.into_iter();
     let batch = about.zip(&events).enumerate().map(|(at, (about, event))| {
         let outcome = outcomes.get(at).filter(|_| info(event).delivered);
         with_outcome(&about, outcome)

@@ -53,12 +53,16 @@ impl Member {
         Self::new(&id, data.user_info)
     }
 
+    /// Whether somebody can have this id.
+    pub(super) fn is_id(id: &str) -> bool {
+        (1..=MAX_ID).contains(&id.chars().count()) && !id.starts_with('\0')
+    }
+
     pub(in crate::wire::pusher) fn new(
         id: &str,
         info: Option<&RawValue>,
     ) -> Result<Self, InvalidMember> {
-        let is_id = (1..=MAX_ID).contains(&id.chars().count()) && !id.starts_with('\0');
-        if !is_id {
+        if !Self::is_id(id) {
             return Err(InvalidMember::Id);
         }
         let info = info.map_or("", RawValue::get);

@@ -10,7 +10,10 @@ use serde_json::value::RawValue;
 use tieline::Connection;
 use tokio::time::{Instant, timeout_at};
 
-use super::watched::{WatchedUser, WatchedUsers};
+use super::{
+    member::Member,
+    watched::{WatchedUser, WatchedUsers},
+};
 use crate::{app::hubs::HubHandle, wire::pusher::outgoing};
 
 /// Users of a watchlist, at most.
@@ -25,7 +28,8 @@ pub(in crate::wire::pusher) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
         list.and_then(|list| serde_json::from_str::<Vec<serde_json::Value>>(list.get()).ok());
     let list = list.unwrap_or_default();
     let mut ids: Vec<Arc<str>> = Vec::new();
-    for id in list.iter().filter_map(serde_json::Value::as_str) {
+    let usable = list.iter().filter_map(serde_json::Value::as_str);
+    for id in usable.filter(|id| Member::is_id(id)) {
         if ids.len() > MAX_WATCHED {
             break;
         }
@@ -98,5 +102,23 @@ async fn tell(connection: Connection, mut users: Vec<Watched>) {
         if select_all(changes).await.0.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(list: &str) -> Vec<String> {
+        let list = serde_json::from_str(list).unwrap();
+        ids(Some(list)).iter().map(|id| id.to_string()).collect()
+    }
+
+    #[test]
+    fn what_nobody_is_called_is_not_watched() {
+        assert_eq!(read(r#"["a","",7,null,"\u0000x","a","b"]"#), ["a", "b"]);
+        assert!(read("{}").is_empty() && read("7").is_empty());
+        let long = format!("[\"{}\",\"a\"]", "x".repeat(129));
+        assert_eq!(read(&long), ["a"]);
     }
 }

@@ -149,18 +149,28 @@ impl Shared {
                 }
             }
             PresenceEvent::Left { user, members, .. } if of_members => {
-                if is_wanted(OF_MEMBERS) {
-                    self.go(&mut holds, subject(Some(user)), &receipt);
-                }
-                if *members == 0 && is_wanted(OF_CHANNELS) {
-                    self.go(&mut holds, subject(None), &receipt);
+                self.go(
+                    &mut holds,
+                    subject(Some(user)),
+                    (is_wanted(OF_MEMBERS), &receipt),
+                );
+                if *members == 0 {
+                    self.go(
+                        &mut holds,
+                        subject(None),
+                        (is_wanted(OF_CHANNELS), &receipt),
+                    );
                 }
             }
             PresenceEvent::Occupied { .. } if of_others && is_wanted(OF_CHANNELS) => {
                 self.come(&mut holds, &subject(None), &receipt);
             }
-            PresenceEvent::Vacated { .. } if of_others && is_wanted(OF_CHANNELS) => {
-                self.go(&mut holds, subject(None), &receipt);
+            PresenceEvent::Vacated { .. } if of_others => {
+                self.go(
+                    &mut holds,
+                    subject(None),
+                    (is_wanted(OF_CHANNELS), &receipt),
+                );
             }
             _ => {}
         }
@@ -172,7 +182,17 @@ impl Shared {
         }
     }
 
-    fn go(&self, holds: &mut Holds<Arc<Receipt>>, subject: Subject, receipt: &Arc<Receipt>) {
+    /// A subject has gone, which somebody wants to know or not.
+    fn go(
+        &self,
+        holds: &mut Holds<Arc<Receipt>>,
+        subject: Subject,
+        (is_wanted, receipt): (bool, &Arc<Receipt>),
+    ) {
+        if !is_wanted {
+            holds.forget(&subject);
+            return;
+        }
         let told = subject.clone();
         if let Some(receipt) = holds.go(subject, Instant::now() + HOLD, Arc::clone(receipt)) {
             self.tell_gone(&told, &receipt);

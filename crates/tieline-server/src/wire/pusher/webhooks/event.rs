@@ -66,6 +66,11 @@ impl Event {
         Self::new(kind, channel.into(), &json)
     }
 
+    /// The length of what it says, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.json.len()
+    }
+
     pub(super) fn of_client(event: ClientEvent<'_>) -> Self {
         let kind = WebhookEvent::ClientEvent;
         // Libraries read a string and nothing else: other JSON is sent as its text.

@@ -93,6 +93,13 @@ impl<R> Holds<R> {
         None
     }
 
+    /// A subject has gone, and nobody wants to know: whenever it comes again, that is new.
+    pub(super) fn forget(&mut self, subject: &Subject) {
+        if let Some(State::Gone(due, _)) = self.subjects.remove(subject) {
+            self.due.remove(&due);
+        }
+    }
+
     /// When the next one is told.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.first_key_value().map(|((at, _), _)| *at)

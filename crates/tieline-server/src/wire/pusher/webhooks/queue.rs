@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use super::{event::Event, progress::Receipt};
 
-/// Most events that wait, at some 200 bytes each, or at the size of what clients send. As many as the journal of
-/// presence keeps changes.
+/// Most events that wait, at some 200 bytes each. As many as the journal of presence keeps changes.
 const MAX_WAITING: usize = 1 << 16;
+
+/// Most bytes of what they say: clients send much longer ones.
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Most events of a request.
 const MAX_BATCH: usize = 100;
@@ -44,6 +46,8 @@ pub(super) struct Queue {
     /// Channels with events of which none is being sent, in the order in which they get their turn.
     ready: VecDeque<Arc<str>>,
     waiting: usize,
+    /// Of what they say.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -55,10 +59,12 @@ struct Waiting {
 impl Queue {
     /// Adds an event. Returns it if too many wait.
     pub(super) fn push(&mut self, job: Job) -> Option<Job> {
-        if self.waiting >= MAX_WAITING {
+        let bytes = self.bytes + job.event.len();
+        if self.waiting >= MAX_WAITING || bytes > MAX_WAITING_BYTES {
             return Some(job);
         }
         self.waiting += 1;
+        self.bytes = bytes;
         let channel = &job.event.channel;
         let waiting = self.channels.entry(Arc::clone(channel)).or_default();
         if waiting.jobs.is_empty() && !waiting.is_busy {
@@ -84,6 +90,7 @@ impl Queue {
             batch.extend(waiting.jobs.drain(..count));
         }
         self.waiting -= batch.len();
+        self.bytes -= batch.iter().map(|job| job.event.len()).sum::<usize>();
         batch
     }
 
@@ -134,6 +141,21 @@ mod tests {
         let batch = queue.take(true);
         assert_eq!(batch.len(), MAX_BATCH);
         assert!(queue.push(job("more", 0, now)).is_none());
+    }
+
+    #[test]
+    fn what_clients_say_has_a_bound_too() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let long = "x".repeat(MAX_WAITING_BYTES / 4);
+        let taken = (0..8).filter(|_| queue.push(job(&long, 0, now)).is_none());
+        assert_eq!(taken.count(), 3, "each says a little more than its channel");
+        assert_eq!(queue.take(false).len(), 1);
+        assert!(queue.push(job(&long, 0, now)).is_none());
+        while !queue.is_empty() {
+            let batch = queue.take(true);
+            queue.sent(&batch);
+        }
+        assert_eq!((queue.waiting, queue.bytes), (0, 0));
     }
 
     proptest! {

@@ -32,6 +32,19 @@ async fn a_return_in_time_is_not_told_and_a_later_one_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_goes_unnoticed_is_told_to_come_again() {
+    let (mut holds, start) = (Holds::default(), Instant::now());
+    let [ada, bob] = ["ada", "bob"].map(subject);
+    assert!(holds.come(&ada) && holds.come(&bob));
+    holds.go(bob.clone(), start + HOLD, ());
+    for subject in [&ada, &bob] {
+        holds.forget(subject);
+    }
+    assert!(holds.next_due().is_none());
+    assert!(holds.come(&ada) && holds.come(&bob));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_was_there_before_is_told_to_go() {
     let (mut holds, start, ada) = (Holds::default(), Instant::now(), subject("ada"));
     holds.go(ada.clone(), start + HOLD, ());
