@@ -20,7 +20,8 @@ section! {
         member_grace: Duration = Duration::ZERO,
             "How long a member stays in a presence channel after its last connection has ended.",
             "Whoever reconnects within it, also to another node, is not told to have gone and come; those who are \
-             really gone are shown for as much longer. Who unsubscribes goes at once.";
+             really gone are shown for as much longer. The information about the member stays as it was. Who unsubscribes goes \
+             at once.";
     }
 }
 
