@@ -19,7 +19,7 @@ use super::{
     certificates::{CertificateFiles, LiveCertificates},
     cluster,
     control::Control,
-    lifecycle::{EVENTS_TIMEOUT, Supervisor},
+    lifecycle::{EVENTS_TIMEOUT, SecondSignal, Supervisor},
     listen,
     node::ReadyNode,
     registry::RegistrySettings,
