@@ -39,9 +39,10 @@ pub(super) enum Told {
 }
 
 impl Room {
-    /// The information about a member that others know.
+    /// The information about a member that others know, if it has a connection here: what was told of one elsewhere
+    /// may be about to go.
     pub(super) fn info_of(&self, user: &str) -> Option<&Arc<str>> {
-        self.told.get(user)
+        self.told.get(user).filter(|_| self.here.contains_key(user))
     }
 
     /// Adds a subscriber. The data of the answer that it gets: all members, itself included.
