@@ -139,9 +139,8 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         .serve(vec![node], admin, settings.drain_delay)
         .await;
     // Also after a connection that did not close in time.
-    let is_at_once = served
-        .as_ref()
-        .is_err_and(|error| error.is::<SecondSignal>());
+    let error = served.as_ref().err();
+    let is_at_once = error.is_some_and(anyhow::Error::is::<SecondSignal>);
     if !is_at_once {
         leaving.end_presence().await;
         posting.end(EVENTS_TIMEOUT).await;

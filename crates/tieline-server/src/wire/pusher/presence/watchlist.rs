@@ -111,7 +111,7 @@ mod tests {
 
     fn read(list: &str) -> Vec<String> {
         let list = serde_json::from_str(list).unwrap();
-        ids(Some(list)).iter().map(|id| id.to_string()).collect()
+        ids(Some(list)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
