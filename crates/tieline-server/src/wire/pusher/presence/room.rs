@@ -118,12 +118,13 @@ impl Room {
         Telling { what, except }
     }
 
-    /// All members as a subscriber reads them, the one that it is included: others may not know of it yet.
+    /// All members as a subscriber reads them, the one that it is included: others may not know of it yet, and what was
+    /// told of it elsewhere may be about to go.
     fn snapshot(&self, own: &Member) -> String {
-        let mut hash: BTreeMap<&str, Option<&RawValue>> = BTreeMap::new();
-        hash.insert(&own.id, own.json());
         let told = self.told.iter();
-        hash.extend(told.map(|(user, info)| (&**user, member::json(info))));
+        let told = told.map(|(user, info)| (&**user, member::json(info)));
+        let mut hash: BTreeMap<&str, Option<&RawValue>> = told.collect();
+        hash.insert(&own.id, own.json());
         let members = Members {
             ids: hash.keys().copied().collect(),
             count: hash.len(),
