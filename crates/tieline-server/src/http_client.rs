@@ -82,6 +82,17 @@ pub(crate) enum Authorities<'a> {
     Unverified,
 }
 
+impl<'a> Authorities<'a> {
+    /// Those of a server: the given ones, or else those of the system, if TLS is spoken with it.
+    pub(crate) fn of(is_https: bool, given: Option<&'a [u8]>) -> Self {
+        match given {
+            _ if !is_https => Self::None,
+            Some(pem) => Self::Given(pem),
+            None => Self::System,
+        }
+    }
+}
+
 /// Sends requests to one server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Client {

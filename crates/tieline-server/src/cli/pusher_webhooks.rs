@@ -5,14 +5,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::HeaderName;
 
 use crate::{
     config::{
         error::ConfigErrors,
         files,
+        secret_headers::is_of_request,
         sections::pusher_webhooks::WebhookTable,
         settings::{Settings, webhook_list},
         values::{Values, list_scope},
@@ -74,18 +73,8 @@ fn webhook(
         let why = format!("has a bad value: that of {name} must be visible ASCII, on one line");
         invalid("headers", &why)
     })?;
-    let ours = [
-        CONNECTION,
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        COOKIE,
-        HOST,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
     let is_ours =
-        |name: &&http::HeaderName| ours.contains(name) || name.as_str().starts_with("x-pusher-");
+        |name: &&HeaderName| is_of_request(name) || name.as_str().starts_with("x-pusher-");
     if let Some(name) = headers.keys().find(is_ours) {
         let why = format!("must not have {name}, which the server sets itself");
         return Err(invalid("headers", &why).into());

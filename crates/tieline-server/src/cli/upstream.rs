@@ -6,13 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE,
-        TRANSFER_ENCODING, UPGRADE,
-    },
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use tieline::Config;
 
 use crate::{
@@ -20,7 +14,7 @@ use crate::{
     config::{
         error::ConfigErrors,
         files,
-        secret_headers::sensitive,
+        secret_headers::{is_of_request, sensitive},
         sections::event_handlers::{
             DEFAULT_LIST, EventHandlerTable, GroupEventName, LIST, SystemEvent,
         },
@@ -171,20 +165,10 @@ fn headers(
     Ok(headers)
 }
 
-/// Whether a header says what the request is, or how it is sent.
+/// Whether the server sets a header itself.
 fn is_ours(name: &HeaderName) -> bool {
-    let own = [
-        CONNECTION,
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        COOKIE,
-        HOST,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
     let text = name.as_str();
-    own.contains(name) || text.starts_with("ce-") || text.starts_with("webhook-")
+    is_of_request(name) || text.starts_with("ce-") || text.starts_with("webhook-")
 }
 
 /// Both keys sign, so that handlers can replace theirs at any time.

@@ -2,7 +2,12 @@
 //!
 //! Owns how they are written. Must not know whom they are sent to. Invariant: no text form shows a value.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+    },
+};
 
 use super::{
     option::{Invalid, Place, Setting},
@@ -38,6 +43,21 @@ impl SecretHeaders {
         self.0.push((parsed, secret));
         Ok(())
     }
+}
+
+/// Whether a header says what a request is, or how it is sent: no configuration sets it.
+pub(crate) fn is_of_request(name: &HeaderName) -> bool {
+    let of_request = [
+        CONNECTION,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        COOKIE,
+        HOST,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    of_request.contains(name)
 }
 
 /// A value that is neither in the debug form of a request nor kept in the tables of HTTP/2. `None` if it is

@@ -1,4 +1,4 @@
-//! The spans that are exported: their target, and one that several wires make.
+//! The spans that are exported: their target, and those that several wires make.
 //!
 //! Must not know where they are exported to.
 
@@ -30,4 +30,16 @@ pub(crate) fn backend_request(
         context.adopt(&span);
     }
     span
+}
+
+/// The span of a client's upgrade. In no trace of the client's: a stranger must not choose what is recorded.
+pub(crate) fn upgrade(wire: &'static str) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "upgrade",
+        otel.kind = "server",
+        wire,
+        id = Empty,
+        http.response.status_code = Empty,
+    )
 }

@@ -10,6 +10,7 @@ use crate::app::{client_data::ClientKind, follow::FrameLabel};
 
 pub(crate) mod aws;
 mod body;
+mod hex;
 mod outcome;
 pub(crate) mod pusher;
 pub(crate) mod webpubsub;

@@ -58,11 +58,7 @@ impl Remote {
         ca: Option<Vec<u8>>,
         refresh: Duration,
     ) -> Result<Self, AuthorityError> {
-        let authorities = match &ca {
-            _ if !url.is_https() => Authorities::None,
-            Some(pem) => Authorities::Given(pem),
-            None => Authorities::System,
-        };
+        let authorities = Authorities::of(url.is_https(), ca.as_deref());
         let mut headers = HeaderMap::new();
         let accepted = HeaderValue::from_static("application/jwk-set+json, application/json");
         headers.insert(header::ACCEPT, accepted);

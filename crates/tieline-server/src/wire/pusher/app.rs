@@ -17,6 +17,7 @@ use tieline::registry::{MAX_TTL, MIN_TTL};
 use crate::{
     app::hubs::{Hub, Hubs},
     config::{hub_name::HubName, sections::pusher::AppTable},
+    wire::hex,
 };
 
 /// Shortest secret, in bytes. Those that Pusher and others make have 20.
@@ -122,7 +123,7 @@ impl App {
 
     /// The signature of a text, in lower-case hexadecimal digits.
     pub(crate) fn sign(&self, text: &[u8]) -> String {
-        hex(hmac::sign(&self.secret, text).as_ref())
+        hex::encode(hmac::sign(&self.secret, text).as_ref())
     }
 
     /// Whether this is the signature of a text: in lower-case hexadecimal digits.
@@ -244,11 +245,6 @@ fn name(option: &'static str, text: Option<&str>) -> Result<String, (&'static st
         return Err((option, why));
     }
     Ok(text.to_owned())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
-    digits.collect()
 }
 
 /// The bytes of lower-case hexadecimal digits.

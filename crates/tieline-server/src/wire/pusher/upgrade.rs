@@ -14,10 +14,7 @@ use axum::{
     routing::get,
 };
 use tieline::{Accept, ClientId, Handler, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
-use tracing::{
-    Instrument, Span,
-    field::{Empty, display},
-};
+use tracing::{Instrument, Span, field::display};
 
 use super::{
     app::App,
@@ -37,7 +34,7 @@ use crate::{
         refusals::What,
     },
     metrics::METRICS,
-    traces::spans::TARGET,
+    traces::spans,
 };
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -100,15 +97,7 @@ async fn connect<H: Handler>(
     key: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    // In no trace of the client's: a stranger must not choose what is recorded.
-    let span = tracing::info_span!(
-        target: TARGET,
-        "upgrade",
-        otel.kind = "server",
-        wire = WIRE,
-        id = Empty,
-        http.response.status_code = Empty,
-    );
+    let span = spans::upgrade(WIRE);
     let response = answer(state, key, upgrade).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     response

@@ -15,10 +15,7 @@ use axum::{
 };
 use parking_lot::Mutex;
 use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
-use tracing::{
-    Instrument, Span,
-    field::{Empty, display},
-};
+use tracing::{Instrument, Span, field::display};
 
 use super::{
     client::{self, Client, Language, SimpleMode},
@@ -43,7 +40,7 @@ use crate::{
     },
     config::hub_name::HubName,
     metrics::METRICS,
-    traces::spans::TARGET,
+    traces::spans,
 };
 
 /// What the routes share.
@@ -112,15 +109,7 @@ async fn connect<E: Events>(
     hub: Result<String, Refusal>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    // In no trace of the client's: a stranger must not choose what is recorded.
-    let span = tracing::info_span!(
-        target: TARGET,
-        "upgrade",
-        otel.kind = "server",
-        wire = WIRE,
-        id = Empty,
-        http.response.status_code = Empty,
-    );
+    let span = spans::upgrade(WIRE);
     let response = answer(state, hub, upgrade).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     response

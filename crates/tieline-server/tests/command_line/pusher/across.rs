@@ -4,32 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::{Pusher, configuration};
+use super::{Shared, shared};
 use crate::{
     kit::ask_to_upgrade,
     pusher_http::request::Request,
     rest::{self, JsonClient},
 };
 
-struct Shared {
-    nodes: rest::Nodes,
-    _folder: tempfile::TempDir,
-}
-
-/// Backends ask the first node, and clients are on the second.
-fn shared() -> Shared {
-    let (folder, file) = configuration("hub = \"chat\"\nclient_events = true", "");
-    Shared {
-        nodes: rest::Nodes::with_flags(&["--config", &file], &[]),
-        _folder: folder,
-    }
-}
-
 impl Shared {
-    fn pusher(&self) -> Pusher {
-        Pusher::connect(self.nodes.second_address())
-    }
-
     /// A client with these roles, each after `webpubsub.`.
     fn web_pub_sub(&self, roles: &[&str]) -> JsonClient {
         let roles: Vec<_> = roles

@@ -2,29 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Pusher, configuration};
-use crate::rest::{self, JsonClient};
-
-struct Shared {
-    nodes: rest::Nodes,
-    _folder: tempfile::TempDir,
-}
-
-/// Backends ask the first node, and clients are on the second.
-fn shared() -> Shared {
-    let (folder, file) = configuration("hub = \"chat\"\nclient_events = true", "");
-    Shared {
-        nodes: rest::Nodes::with_flags(&["--config", &file], &[]),
-        _folder: folder,
-    }
-}
+use super::{Shared, shared};
+use crate::rest::JsonClient;
 
 impl Shared {
-    fn client(&self) -> Pusher {
-        Pusher::connect(self.nodes.second_address())
-    }
-
-    fn web_pub_sub(&self, group: &str) -> JsonClient {
+    fn web_pub_sub_in(&self, group: &str) -> JsonClient {
         let role = "webpubsub.sendToGroup";
         self.nodes
             .client(json!({"sub": "ada", "webpubsub.group": group, "role": role}))
@@ -48,7 +30,7 @@ fn a_client_that_a_backend_closes_is_told_to_stay_away() {
             format!("{what} Reason: banned"),
         ),
     ] {
-        let mut client = shared.client();
+        let mut client = shared.pusher();
         client.subscribe("a");
         let path = match path {
             "connection" => format!("/connections/{}", client.socket_id),
@@ -64,7 +46,7 @@ fn a_client_that_a_backend_closes_is_told_to_stay_away() {
 #[test]
 fn a_client_chooses_its_channels_itself() {
     let shared = shared();
-    let mut client = shared.client();
+    let mut client = shared.pusher();
     client.subscribe("a");
     let id = client.socket_id.clone();
     for (method, path) in [
@@ -115,7 +97,7 @@ fn a_client_chooses_its_channels_itself() {
 #[test]
 fn what_backends_and_other_wires_send_are_events() {
     let shared = shared();
-    let mut client = shared.client();
+    let mut client = shared.pusher();
     client.subscribe("a");
     let path = format!("/connections/{}/:send", client.socket_id);
     for (path, channel) in [
@@ -129,7 +111,7 @@ fn what_backends_and_other_wires_send_are_events() {
         assert_eq!(client.next(), event, "{path}");
     }
     // And the other way round.
-    let mut ada = shared.web_pub_sub("private-a");
+    let mut ada = shared.web_pub_sub_in("private-a");
     client.subscribe("private-a");
     client.send(r#"{"event":"client-x","channel":"private-a","data":{"a":1}}"#);
     let message: Value = ada.next();

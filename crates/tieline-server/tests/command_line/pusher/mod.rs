@@ -22,7 +22,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tieline_test_servers::redis::Redis;
 
-use super::kit::{Client, Server, ask_to_upgrade, tieline};
+use super::{
+    kit::{Client, Server, ask_to_upgrade, tieline},
+    rest,
+};
 
 /// The app of the examples of the documentation of Pusher Channels.
 const KEY: &str = "278d425bdf160c739803";
@@ -84,6 +87,27 @@ impl Nodes {
 
     fn client(&self) -> Pusher {
         Pusher::connect(self.address())
+    }
+}
+
+/// Two nodes whose app shares a hub with Web PubSub.
+struct Shared {
+    nodes: rest::Nodes,
+    _folder: TempDir,
+}
+
+/// Backends ask the first node, and clients are on the second.
+fn shared() -> Shared {
+    let (folder, file) = configuration("hub = \"chat\"\nclient_events = true", "");
+    Shared {
+        nodes: rest::Nodes::with_flags(&["--config", &file], &[]),
+        _folder: folder,
+    }
+}
+
+impl Shared {
+    fn pusher(&self) -> Pusher {
+        Pusher::connect(self.nodes.second_address())
     }
 }
 

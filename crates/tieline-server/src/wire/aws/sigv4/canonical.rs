@@ -7,6 +7,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::wire::hex;
+
 /// What is encoded in a path: all but `A-Z a-z 0-9 - . _ ~ /`.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -54,7 +56,5 @@ fn add_header(request: &mut Vec<u8>, head: &Parts, name: &str) {
 
 /// The SHA-256 hash in hexadecimal digits.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    let hash = digest(&SHA256, bytes);
-    let digits = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    digits.collect()
+    hex::encode(digest(&SHA256, bytes).as_ref())
 }

@@ -58,11 +58,7 @@ impl Webhook {
         let endpoint = Endpoint::new(EndpointSettings {
             name: settings.url.to_string(),
             concurrency: settings.concurrency,
-            authorities: match &settings.ca {
-                _ if !settings.url.is_https() => Authorities::None,
-                Some(pem) => Authorities::Given(pem),
-                None => Authorities::System,
-            },
+            authorities: Authorities::of(settings.url.is_https(), settings.ca.as_deref()),
             headers: settings.headers.clone(),
             validation: HeaderMap::new(),
             host: String::new(),

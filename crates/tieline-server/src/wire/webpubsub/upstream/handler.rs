@@ -49,11 +49,7 @@ impl EventHandler {
         let endpoint = EndpointSettings {
             name: settings.url.to_string(),
             concurrency: settings.concurrency,
-            authorities: match &settings.ca {
-                _ if !settings.url.is_https() => Authorities::None,
-                Some(pem) => Authorities::Given(pem),
-                None => Authorities::System,
-            },
+            authorities: Authorities::of(settings.url.is_https(), settings.ca.as_deref()),
             headers: settings.headers.clone(),
             validation: sender.validation(),
             host: sender.host.to_str().unwrap_or_default().to_owned(),

@@ -6,12 +6,13 @@
 use aws_lc_rs::hmac;
 use http::HeaderValue;
 
+use crate::wire::hex;
+
 /// The signatures of a connection id by each key; `None` without keys.
 pub(super) fn signature(keys: &[hmac::Key], connection_id: &str) -> Option<HeaderValue> {
     let signatures = keys.iter().map(|key| {
         let tag = hmac::sign(key, connection_id.as_bytes());
-        let hex = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        format!("sha256={}", hex.collect::<String>())
+        format!("sha256={}", hex::encode(tag.as_ref()))
     });
     let signatures: Vec<_> = signatures.collect();
     HeaderValue::from_str(&signatures.join(","))
