@@ -32,7 +32,11 @@ use crate::{
         hub_name::HubName,
         listen::{Listen, Listeners},
         names,
-        sections::{admin::AdminListen, hub::Anonymous, proxies::proxies},
+        sections::{
+            admin::{AdminListen, AdminPlace},
+            hub::Anonymous,
+            proxies::proxies,
+        },
         settings::{Layers, Settings},
         source,
         values::Values,
@@ -92,7 +96,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
     let shared_hubs = apps.load().shared_hubs();
     Ok(ServeSettings {
         admin: admin(settings, tls.is_some())?,
-        listen: check_all(settings, anonymous)?,
+        listen: check_all(settings, tls.is_some(), anonymous)?,
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         webhooks: webhooks(settings, values, &apps.load())?,
@@ -122,22 +126,30 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
     let token = admin.token.as_ref().map(AdminToken::of).transpose();
     let token =
         token.map_err(|error| ConfigErrors::one(format!("invalid --admin-token-file: {error}")))?;
-    let listen = match admin.listen {
+    let listen = match &admin.listen {
         Some(AdminListen::Off) => return Ok(None),
-        Some(AdminListen::At(address)) => Some(address),
+        Some(AdminListen::At(place)) => Some(place),
         None => None,
     };
-    if let Some(address) = listen {
-        if token.is_none() && !address.ip().is_loopback() {
+    if let Some(place) = listen {
+        if token.is_none() && !place.is_local() {
             return Err(ConfigErrors::one(format!(
-                "refusing to listen for operators on {address}: anyone could read the metrics; use 127.0.0.1, or \
+                "refusing to listen for operators on {place}: anyone could read the metrics; use 127.0.0.1, or \
                  set a token with --admin-token-file"
             )));
         }
-        let is_taken = |of_clients: &Listen| *of_clients == Listen::Address(address);
-        if address.port() != 0 && settings.general.listen.iter().any(is_taken) {
+        let place = match place {
+            AdminPlace::Address(address) => Listen::Address(*address, None),
+            AdminPlace::Unix(socket) => Listen::Unix(socket.clone()),
+        };
+        let mut of_clients = settings.general.listen.iter();
+        if of_clients.any(|of_clients| of_clients.is_same(&place)) {
             let text =
                 "--admin-listen is the address of clients; give operators a port of their own";
+            return Err(ConfigErrors::one(text));
+        }
+        if admin.tls && !place.is_tls(true) {
+            let text = "--admin-tls is for addresses: a Unix socket is not encrypted; leave one of them out";
             return Err(ConfigErrors::one(text));
         }
     }
@@ -145,7 +157,7 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
         return Err(ConfigErrors::one("--admin-tls needs --tls-cert"));
     }
     Ok(Some(AdminPortSettings {
-        listen,
+        listen: listen.cloned(),
         token: LiveAdminToken::new(token),
         tls: admin.tls,
         access: AdminAccess {
@@ -245,17 +257,47 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
     }))
 }
 
-/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public.
-fn check_all(settings: &Settings, default: Anonymous) -> Result<Listeners, ConfigErrors> {
+/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public. So does a
+/// Unix socket: behind it is a proxy, whose clients are anywhere.
+fn check_all(
+    settings: &Settings,
+    has_certificate: bool,
+    default: Anonymous,
+) -> Result<Listeners, ConfigErrors> {
     let listeners = &settings.general.listen;
-    for listen in listeners.iter() {
+    for (index, listen) in listeners.iter().enumerate() {
         let is_loopback = match listen {
-            Listen::Address(address) => address.ip().is_loopback(),
-            Listen::Systemd(_) => false,
+            Listen::Address(address, _) => address.ip().is_loopback(),
+            Listen::Unix(_) | Listen::Systemd(_) => false,
         };
         check_loopback(settings, listen, is_loopback, default)?;
+        if listeners
+            .iter()
+            .take(index)
+            .any(|before| before.is_same(listen))
+        {
+            let text = format!("--listen has {listen} twice; leave one out");
+            return Err(ConfigErrors::one(text));
+        }
     }
+    check_tls(settings, has_certificate)?;
     Ok(listeners.clone())
+}
+
+/// A certificate is used, and not missed.
+fn check_tls(settings: &Settings, has_certificate: bool) -> Result<(), ConfigErrors> {
+    let is_tls = |listen: &&Listen| listen.is_tls(has_certificate);
+    match settings.general.listen.iter().find(is_tls) {
+        Some(listen) if !has_certificate => Err(ConfigErrors::one(format!(
+            "{listen} of --listen needs a certificate: set --tls-cert and --tls-key"
+        ))),
+        None if has_certificate && !settings.admin.tls => {
+            let text = "the certificate of `[tls]` is not used: all of --listen are http:// or Unix sockets, which have \
+                        no TLS; add an address with https://, or leave the certificate out";
+            Err(ConfigErrors::one(text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The address, unless anonymous clients of some hub could reach it from other machines against the

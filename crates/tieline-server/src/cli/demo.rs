@@ -23,7 +23,7 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
-        listen::{Listen, Listeners},
+        listen::{Listen, Listeners, Scheme},
         option::Opt,
         sections::{hub::Anonymous, log::LogSettings},
         settings::{Layers, Settings},
@@ -81,7 +81,7 @@ impl CheckedDemo {
 fn only_address(listen: &Listeners) -> Result<SocketAddr, ConfigErrors> {
     let mut all = listen.iter();
     match (all.next(), all.next()) {
-        (Some(Listen::Address(address)), None) => Ok(*address),
+        (Some(Listen::Address(address, None | Some(Scheme::Http))), None) => Ok(*address),
         _ => Err(ConfigErrors::one(
             "`tieline demo` listens on one address: set --listen to it",
         )),
@@ -109,8 +109,8 @@ impl Demo {
 
     pub(crate) async fn run(checked: CheckedDemo) -> anyhow::Result<()> {
         let listen = checked.start.listen;
-        let flag = |address| {
-            if address == listen {
+        let flag = |place: &str| {
+            if place == listen.to_string() {
                 "--listen"
             } else {
                 "--second"

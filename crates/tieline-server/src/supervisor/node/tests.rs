@@ -24,7 +24,10 @@ use crate::{
         role::Roles,
     },
     config::{sections::hub::Anonymous, settings::Layers, source::Environment},
-    supervisor::phase::{DrainHandle, ServingPhase},
+    supervisor::{
+        listen::bind,
+        phase::{DrainHandle, ServingPhase},
+    },
     wire::{
         self,
         webpubsub::upstream::{LiveHandlers, Upstream, settings::UpstreamSettings},
@@ -71,19 +74,19 @@ async fn start() -> SocketAddr {
         ..Config::default()
     };
     let cluster = Cluster::single_node(Hub::with_dialects(config, wire::dialects().0).unwrap());
-    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let port = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = port.listener.local_addr().unwrap();
     let hubs = Hubs::new(cluster, LiveHubRules::new(rules, BTreeSet::new()));
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
-    let mut ready = ReadyNode::new(vec![listener], events, hubs, control, false);
+    let mut ready = ReadyNode::new(vec![port], events, hubs, control, false);
     tokio::spawn(async move {
         let never = std::future::pending();
-        let listener = ready.listeners.pop().unwrap();
+        let port = ready.ports.pop().unwrap();
         ready
             .node
-            .serve_service(listener, ready.router, never)
+            .serve_service(port.listener, ready.router, never)
             .await
     });
     address

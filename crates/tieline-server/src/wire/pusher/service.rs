@@ -22,8 +22,6 @@ pub(crate) struct Pusher {
     pub(super) webhooks: Webhooks,
     pub(super) hubs: Hubs,
     pub(super) dialect: PusherDialect,
-    /// Whether the node itself speaks TLS with its clients.
-    pub(super) is_tls: bool,
     pub(super) rooms: Rooms,
     pub(super) watched: WatchedUsers,
     pub(super) counting: Arc<Counting>,
@@ -43,7 +41,6 @@ impl Pusher {
         (apps, webhooks): (LiveApps, Webhooks),
         hubs: Hubs,
         dialect: PusherDialect,
-        is_tls: bool,
     ) -> Self {
         let counting = Counting::new(apps.clone(), webhooks.clone());
         Self {
@@ -51,7 +48,6 @@ impl Pusher {
             webhooks,
             hubs,
             dialect,
-            is_tls,
             rooms: Rooms::default(),
             watched: WatchedUsers::default(),
             counting: Arc::new(counting),

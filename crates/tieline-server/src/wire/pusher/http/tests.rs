@@ -89,7 +89,7 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
     });
     let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules, BTreeSet::new()));
     let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps());
-    let pusher = Pusher::new((apps(), webhooks), hubs, wire::dialects().1.pusher, false);
+    let pusher = Pusher::new((apps(), webhooks), hubs, wire::dialects().1.pusher);
     Arc::new(Shared::new(Arc::new(pusher)))
 }
 
