@@ -86,12 +86,15 @@ impl Supervisor {
             }
         };
         tokio::select! {
+            // First, so that it has seen the first signal when that begins the drain: signals of which nobody has seen
+            // the first are one.
+            biased;
+            () = second_signal => Err(SecondSignal.into()),
             (remaining, (), ()) = async { tokio::join!(served, drain, admin) } => {
                 let remaining = remaining?;
                 anyhow::ensure!(remaining == 0, "{remaining} connections did not close in time");
                 Ok(())
             }
-            () = second_signal => Err(SecondSignal.into()),
         }
     }
 }
