@@ -114,10 +114,11 @@ const BACKENDS: [Backend; 3] = [
 /// A server with the credentials of all wires. The app 3 shares the hub `chat`.
 fn serve(tables: &str, options: &[(&str, &str)]) -> (Limited, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let secret = pusher::SECRET;
+    let secret = "secret = { file = \"secret\" }";
+    std::fs::write(folder.path().join("secret"), pusher::SECRET).unwrap();
     let file = format!(
-        "[[pusher.app]]\nid = \"3\"\nkey = \"{}\"\nsecret = \"{secret}\"\nhub = \"chat\"\n{tables}\n\
-         [[pusher.app]]\nid = \"5\"\nkey = \"k5\"\nsecret = \"{secret}\"\n",
+        "[[pusher.app]]\nid = \"3\"\nkey = \"{}\"\n{secret}\nhub = \"chat\"\n{tables}\n\
+         [[pusher.app]]\nid = \"5\"\nkey = \"k5\"\n{secret}\n",
         pusher::KEY
     );
     let path = folder.path().join("t.toml");
