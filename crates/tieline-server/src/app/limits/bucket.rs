@@ -78,6 +78,12 @@ impl Bucket {
 }
 
 impl Rate {
+    /// Zero is refused where it is set; here it would be no limit.
+    pub(super) fn of(per_second: Option<u32>, burst: Duration) -> Option<Self> {
+        let per_second = NonZeroU32::new(per_second?)?;
+        Some(Self { per_second, burst })
+    }
+
     fn time_for(self, amount: usize) -> u64 {
         let nanos = amount as u128 * 1_000_000_000 / u128::from(self.per_second.get());
         u64::try_from(nanos).unwrap_or(u64::MAX)

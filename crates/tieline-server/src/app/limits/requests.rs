@@ -71,7 +71,7 @@ impl Attempt {
 impl RequestLimits {
     /// A rate with the same burst.
     pub(crate) fn with_rate(self, per_second: Option<u32>) -> Self {
-        let hub = super::rules::rate(per_second, self.burst);
+        let hub = Rate::of(per_second, self.burst);
         Self { hub, ..self }
     }
 }
@@ -190,8 +190,12 @@ mod tests {
         assert_eq!((take(&chat), take(&chat)), (Ok(()), Ok(())));
         assert_eq!(take(&chat).unwrap_err().retry_after(), 1);
         assert_eq!(take(&news), Ok(()));
-        let faster = limits().with_rate(Some(100));
-        assert_eq!(quotas.take_request(faster, &chat), Ok(()));
+        // One of two seconds is left.
+        let faster = limits().with_rate(Some(10));
+        for _ in 0..10 {
+            assert_eq!(quotas.take_request(faster, &news), Ok(()));
+        }
+        assert!(quotas.take_request(faster, &news).is_err());
         let unlimited = limits().with_rate(None);
         assert_eq!(quotas.take_request(unlimited, &news), Ok(()));
     }

@@ -2,7 +2,7 @@
 //!
 //! Plain values. Must not know what has been used.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use tieline::{Accept, SlowConsumer};
 
@@ -48,8 +48,8 @@ pub(super) struct ScopeLimits {
 
 impl HubLimits {
     pub(crate) fn new(node: &Limits, hub: &HubSettings) -> Self {
-        let connects = |per_second| rate(per_second, node.connect_burst);
-        let messages = |per_second| rate(per_second, node.rate_burst);
+        let connects = |per_second| Rate::of(per_second, node.connect_burst);
+        let messages = |per_second| Rate::of(per_second, node.rate_burst);
         Self {
             client: ScopeLimits {
                 messages: messages(hub.max_message_rate_per_client.or(node.max_message_rate)),
@@ -88,8 +88,8 @@ impl HubLimits {
                 policy: hub.slow_consumer.map(SlowConsumer::from),
             },
             requests: RequestLimits {
-                hub: rate(hub.max_request_rate, node.rate_burst),
-                failed: rate(
+                hub: Rate::of(hub.max_request_rate, node.rate_burst),
+                failed: Rate::of(
                     node.max_unauthorized_request_rate_per_address,
                     node.connect_burst,
                 ),
@@ -152,10 +152,4 @@ impl ScopeLimits {
     pub(super) fn is_limited(&self) -> bool {
         *self != Self::default()
     }
-}
-
-/// Zero is refused where it is set; here it would be no limit.
-pub(super) fn rate(per_second: Option<u32>, burst: Duration) -> Option<Rate> {
-    let per_second = NonZeroU32::new(per_second?)?;
-    Some(Rate { per_second, burst })
 }
