@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::{Arc, OnceLock, Weak},
 };
 
@@ -17,7 +18,7 @@ use tieline::{Cluster, Origins, Presence, PresenceConfig};
 
 use super::{
     access::Access,
-    limits::{HubLimits, Quotas},
+    limits::{Attempt, HubLimits, Quotas, TooManyRequests},
     refusals::Refusals,
 };
 use crate::config::{hub_name::HubName, per_hub::PerHub};
@@ -124,6 +125,13 @@ impl Hubs {
         &self.0.quotas
     }
 
+    /// Somebody at this address is about to prove that it is a backend, unless it has failed to too often.
+    pub(crate) fn attempt(&self, address: Option<IpAddr>) -> Result<Attempt, TooManyRequests> {
+        let rules = self.0.rules.0.load();
+        let limits = rules.hubs.defaults().limits.requests;
+        Attempt::begin(&self.0.quotas, limits, address)
+    }
+
     /// Who was refused lately.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.0.refusals
@@ -203,6 +211,12 @@ impl Hub {
 
     pub(crate) fn handle(&self) -> &HubHandle {
         &self.handle
+    }
+
+    /// Takes a request of a backend from what the hub may have.
+    pub(crate) fn take_request(&self) -> Result<(), TooManyRequests> {
+        let limits = self.rules.limits.requests;
+        self.handle.quotas().take_request(limits, self.name())
     }
 }
 

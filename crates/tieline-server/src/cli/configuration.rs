@@ -34,11 +34,13 @@ use crate::{
         names,
         sections::{
             admin::{AdminListen, AdminPlace},
-            hub::Anonymous,
+            hub::{Anonymous, HubSettings},
+            limits::Limits,
             proxies::proxies,
         },
         settings::{Layers, Settings},
         source,
+        types::Size,
         values::Values,
     },
     supervisor::{
@@ -220,13 +222,7 @@ fn check_limits(settings: &Settings) -> Result<(), ConfigErrors> {
     let (node, time) = (&settings.limits, settings.times.message_timeout);
     for (hub, own) in settings.hubs.iter() {
         let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
-        if own
-            .max_message
-            .is_some_and(|size| size.0 > node.max_message.0)
-        {
-            let text = format!(
-                "`max_message` of {whose} is more than `limits.max_message`: raise that, or lower it"
-            );
+        if let Some(text) = misfit(node, own, &whose) {
             return Err(ConfigErrors::one(text));
         }
         let (largest, limits) = (node.max_message.0, HubLimits::new(node, own));
@@ -245,6 +241,29 @@ fn check_limits(settings: &Settings) -> Result<(), ConfigErrors> {
         }
     }
     Ok(())
+}
+
+/// What is wrong with a size of a hub that the node has too.
+fn misfit(node: &Limits, own: &HubSettings, whose: &str) -> Option<String> {
+    let bytes = |size: Option<Size<usize>>| size.map(|size| size.0);
+    let sizes = [
+        ("max_message", bytes(own.max_message), node.max_message.0),
+        ("max_outbox", bytes(own.max_outbox), node.max_outbox.0),
+        (
+            "max_outbox_frames",
+            own.max_outbox_frames,
+            node.max_outbox_frames,
+        ),
+    ];
+    sizes.into_iter().find_map(|(name, own, most)| match own {
+        Some(0) if name != "max_message" => Some(format!(
+            "`{name}` of {whose} is zero: leave it out, or raise it"
+        )),
+        Some(own) if own > most => Some(format!(
+            "`{name}` of {whose} is more than `limits.{name}`: raise that, or lower it"
+        )),
+        _ => None,
+    })
 }
 
 /// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this

@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_message_in_pieces_keeps_the_box_until_its_end() {
         let mut extras = Extras::new(None);
-        extras.begin_outgoing(Outgoing::new(false));
+        extras.begin_outgoing(Outgoing::new(Outbox::default()));
         let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         assert!(extras.leave_line(turn));
         assert!(!extras.has_waiting_writer());

@@ -28,7 +28,7 @@ use super::{
     frame_batch::Reading,
     groups::Groups,
     handlers::HandlerSlot,
-    outbox::Outbox,
+    outbox::{Outbox, OwnBounds},
     remote_addr::RemoteAddr,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
@@ -79,6 +79,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) farewell: Option<ChooseFarewell>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
+    /// How much may wait for it.
+    pub(crate) bounds: OwnBounds,
     pub(crate) dialect: DialectId,
     /// What the application keeps with the connection.
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
@@ -95,7 +97,8 @@ impl ConnectionInner {
     ) -> Self {
         let state = StateCell::new();
         state.set(Activity::TAKES_DEFLATE, options.deflate);
-        let mut outbox = Outbox::new(options.deflate);
+        let slot = context.rules.slot(options.bounds);
+        let mut outbox = Outbox::new(options.deflate, slot);
         if let Some(frame) = options.first_message {
             outbox.push(frame, &context.rules);
         }

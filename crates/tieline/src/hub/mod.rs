@@ -121,6 +121,7 @@ pub(crate) use self::{
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     namespace::Namespace,
+    outbox::OwnBounds,
     task_side::TaskStream,
 };
 #[cfg(feature = "bench")]

@@ -301,6 +301,7 @@ impl Upgrade {
             first_message: accept.first_message,
             farewell: accept.farewell,
             deflate,
+            bounds: accept.limits.outbox,
             dialect: accept.dialect,
             data: accept.data,
             handler: node.handler_slot(),

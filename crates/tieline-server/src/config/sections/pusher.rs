@@ -77,6 +77,10 @@ section! {
             "Maximum number of clients of the app on a node.",
             "Further clients are refused with 4004, and do not come back by themselves.",
             without: "no maximum", live: true;
+        max_request_rate: Option<u32> = None,
+            "Maximum number of requests of backends per second for the app on a node.",
+            "Further ones get 429 with Retry-After. Instead of `hub_defaults.max_request_rate`, which all users of its hub share.",
+            without: "that of its hub", live: true;
         subscription_counts: bool = false,
             "Whether subscribers are told how many there are.",
             "A message to each subscriber of a channel whenever that changes, at most one a second.",

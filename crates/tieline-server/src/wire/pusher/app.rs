@@ -18,7 +18,10 @@ use tieline::{
 };
 
 use crate::{
-    app::hubs::{Hub, Hubs},
+    app::{
+        hubs::{Hub, Hubs},
+        limits::TooManyRequests,
+    },
     config::{hub_name::HubName, sections::pusher::AppTable, types::Origin},
     wire::hex,
 };
@@ -57,6 +60,8 @@ pub(crate) struct AppRules {
     pub(crate) max_event: usize,
     /// Of the app, on this node.
     pub(crate) max_connections: Option<usize>,
+    /// Of backends per second, on this node, if not as its hub.
+    pub(crate) max_request_rate: Option<u32>,
     pub(crate) subscription_counts: bool,
     /// Of the last event of a cache channel.
     pub(crate) cache_expiry: Duration,
@@ -91,6 +96,10 @@ impl App {
             let why = "must be above zero; client_events = false refuses them all";
             return Err(("max_client_event_rate", why.into()));
         }
+        if table.max_request_rate == Some(0) {
+            let why = "must be above zero; enabled = false refuses them all";
+            return Err(("max_request_rate", why.into()));
+        }
         if !(MIN_TTL..=MAX_TTL).contains(&table.cache_expiry) {
             return Err(("cache_expiry", "must be 1s to 24h".into()));
         }
@@ -107,6 +116,7 @@ impl App {
                 max_client_event_rate: table.max_client_event_rate,
                 max_event: table.max_event.0,
                 max_connections: table.max_connections,
+                max_request_rate: table.max_request_rate,
                 subscription_counts: table.subscription_counts,
                 cache_expiry: table.cache_expiry,
             },
@@ -119,6 +129,17 @@ impl App {
             Some(name) => hubs.get(name),
             None => hubs.of_app(&self.id),
         }
+    }
+
+    /// Takes a request of a backend from what the app may have: its own, or what its hub has.
+    pub(crate) fn take_request(&self, hub: &Hub) -> Result<(), TooManyRequests> {
+        if self.rules.max_request_rate.is_none() {
+            return hub.take_request();
+        }
+        let limits = hub.rules().limits.requests;
+        let own = limits.with_rate(self.rules.max_request_rate);
+        let quotas = hub.handle().quotas();
+        quotas.take_request(own, &HubName::of_app(&self.id))
     }
 
     /// The name of that hub.
@@ -286,6 +307,7 @@ mod tests {
             max_client_event_rate: 10,
             max_event: Size(10_240),
             max_connections: None,
+            max_request_rate: None,
             subscription_counts: false,
             cache_expiry: Duration::from_mins(30),
         }

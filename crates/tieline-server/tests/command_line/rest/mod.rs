@@ -147,7 +147,7 @@ pub(crate) fn client_path(mut claims: Value) -> String {
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    head: String,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -192,7 +192,13 @@ fn post(server: &Server, path: &str, media_type: &str, body: &str) -> Response {
     request(server, "POST", path, &headers, body.as_bytes())
 }
 
-fn request(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
+pub(crate) fn request(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Response {
     let bearer = bearer(server, path);
     let headers = format!("{bearer}{headers}Content-Length: {}\r\n", body.len());
     raw(server, method, &format!("{API}{path}"), &headers, body)
@@ -200,7 +206,12 @@ fn request(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]
 
 /// The header with a token for a path of the hub, as the SDKs make it.
 fn bearer(server: &Server, path: &str) -> String {
-    let url = format!("http://{}{API}{path}", server.addresses[0]);
+    token_for(server, &format!("{API}{path}"))
+}
+
+/// The same for any path of the API.
+pub(crate) fn token_for(server: &Server, path: &str) -> String {
+    let url = format!("http://{}{path}", server.addresses[0]);
     let token = signed(
         Algorithm::HS256,
         KEY,
@@ -209,7 +220,13 @@ fn bearer(server: &Server, path: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-fn raw(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
+pub(crate) fn raw(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Response {
     let address = &server.addresses[0];
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();

@@ -52,6 +52,7 @@ fn apps() -> LiveApps {
         max_client_event_rate: 10,
         max_event: Size(10_240),
         max_connections: None,
+        max_request_rate: None,
         subscription_counts: false,
         cache_expiry: Duration::from_mins(30),
     };
