@@ -181,8 +181,9 @@ part_image() { release_test test_image.py; }
 # helm is a tool of the Go module, so its version is in go.mod.
 part_chart() { (cd tests/release/chart && TIELINE_BIN=$CARGO_TARGET_DIR/dist/tieline go test -count=1 -v .); }
 
-# The archives are compiled with each other, as users will get them.
-part_publish() { cargo publish --dry-run "${LOCKED[@]}" --workspace --allow-dirty; }
+# The archives are compiled with each other, as users will get them. Their manifests have no profile: with that of the
+# workspace, what it has compiled is used again.
+part_publish() { CARGO_PROFILE_DEV_DEBUG=line-tables-only cargo publish --dry-run "${LOCKED[@]}" --workspace --allow-dirty; }
 
 # TIELINE_BASELINE names another revision to compare with.
 part_semver() {
