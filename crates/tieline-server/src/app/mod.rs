@@ -20,6 +20,7 @@ pub(crate) mod filter;
 pub(crate) mod follow;
 pub(crate) mod hubs;
 pub(crate) mod inspection;
+pub(crate) mod json_text;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod limits;
