@@ -217,7 +217,8 @@ impl RosterView {
             if followed.meet(&at, is_settling) {
                 changed.push(name.clone());
             }
-            followed.reading.is_some()
+            let reading = followed.reading.as_ref();
+            reading.is_some_and(|reading| !reading.is_unread())
         });
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
         if tail.is_some_and(|tail| at.has_reached(tail)) {
