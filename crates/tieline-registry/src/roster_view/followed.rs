@@ -41,6 +41,13 @@ pub(super) struct Reading {
     pub(super) since: Vec<JournalEntry>,
 }
 
+impl Reading {
+    /// Whether nothing of the roster is read yet.
+    pub(super) fn is_unread(&self) -> bool {
+        self.next.is_none() && !self.is_complete
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     /// At the position of the view, unless it is being read.

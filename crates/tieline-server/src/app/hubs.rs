@@ -19,6 +19,7 @@ use tieline::{Cluster, Origins, Presence, PresenceConfig};
 use super::{
     access::Access,
     limits::{Attempt, HubLimits, Quotas, TooManyRequests},
+    notices::Notices,
     refusals::Refusals,
 };
 use crate::config::{hub_name::HubName, per_hub::PerHub};
@@ -72,6 +73,7 @@ struct Shared {
     rules: LiveHubRules,
     quotas: Arc<Quotas>,
     refusals: Refusals,
+    notices: Notices,
     members: PresenceConfig,
     /// Made when it is needed first: it costs the registry something all the time. `None` if it cannot be.
     presence: OnceLock<Option<Presence>>,
@@ -114,6 +116,7 @@ impl Hubs {
             rules,
             quotas: Arc::new(Quotas::new()),
             refusals: Refusals::default(),
+            notices: Notices::default(),
             members,
             presence: OnceLock::new(),
             open: Mutex::default(),
@@ -135,6 +138,11 @@ impl Hubs {
     /// Who was refused lately.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.0.refusals
+    }
+
+    /// What other nodes tell this one.
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     /// The cluster, in the default namespace, which no hub is.

@@ -160,9 +160,8 @@ impl<E: Events> Handler for WebPubSub<E> {
         if inspection::is_inspection(&request) {
             return Ok(self.inspector.describe(connection));
         }
-        let changed = |connection: &Connection, change, group: &str| {
-            self.events.group_changed(connection, change, group);
-        };
+        let events = &self.events;
+        let changed = |to: &Connection, change, of: &str| events.group_changed(to, change, of);
         operations::client::answer(&self.cluster, connection, &request, &changed).await
     }
 
@@ -170,9 +169,11 @@ impl<E: Events> Handler for WebPubSub<E> {
         if inspection::is_inspection(&request) {
             return self.inspector.answer(&request).await;
         }
-        let changed = |connection: &Connection, change, group: &str| {
-            self.events.group_changed(connection, change, group);
-        };
+        if let Some(answer) = self.inspector.hubs().notices().answer(&request) {
+            return answer;
+        }
+        let events = &self.events;
+        let changed = |to: &Connection, change, of: &str| events.group_changed(to, change, of);
         operations::node::answer(&self.cluster, &request, &changed).await
     }
 }
