@@ -46,11 +46,12 @@ impl RosterTable {
         }
     }
 
-    /// A connection of a user comes into a group. Whether the entry stands already; if not, a [`Settled`] follows.
+    /// A connection of a user comes into a group; empty information leaves what is known of the user. Whether the entry
+    /// stands already; if not, a [`Settled`] follows.
     pub fn enter(&mut self, roster: &RosterName, user: &str, info: &str) -> bool {
         let key: SlotKey = (roster.clone(), user.into());
         let slot = self.slots.entry(key.clone()).or_default();
-        let is_new_info = slot.info.as_deref() != Some(info);
+        let is_new_info = !info.is_empty() && slot.info.as_deref() != Some(info);
         slot.connections += 1;
         if is_new_info {
             slot.info = Some(info.into());
@@ -328,7 +329,7 @@ impl RosterTable {
             _ => {
                 (slot.known, slot.is_confirmed) = (Known::Mine, true);
                 // Who is entered again keeps the information that is there.
-                slot.is_fresh &= op == PutOp::Reenter || slot.info.as_ref() != Some(&info);
+                slot.is_fresh &= op == PutOp::Reenter || slot.info() != info;
                 Some(Verdict::Entered)
             }
         };

@@ -33,7 +33,8 @@ local function enter(op, key, roster, user, info, entry)
     tell('+', roster, user, info, count + 1)
     return ''
   end
-  if op == '=' then info = had end
+  -- Nothing replaces something, and who is entered again does not replace what others have said since.
+  if info == '' or op == '=' and had ~= '' then info = had end
   if new == 1 or info ~= had then redis.call('HSET', key, user, text(n + new) .. ' ' .. info) end
   if info ~= had then tell('~', roster, user, info, redis.call('HLEN', key)) end
   return ''
