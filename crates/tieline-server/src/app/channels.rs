@@ -12,6 +12,9 @@ use super::{
 /// The name of the metadata that is the name of an event.
 pub(crate) const EVENT: &str = "event";
 
+/// Begins the names of channels that have members.
+pub(crate) const PRESENCE: &str = "presence-";
+
 /// Begin the names of events that only the server or clients of the app send.
 const OF_THE_PROTOCOL: [&str; 3] = ["pusher:", "pusher_internal:", "client-"];
 
@@ -63,7 +66,7 @@ pub(crate) fn check_join(
     group: &str,
 ) -> Result<(), Reserved> {
     check_group(hub, group)?;
-    let is_guarded = group.starts_with("private-") || group.starts_with("presence-");
+    let is_guarded = group.starts_with("private-") || group.starts_with(PRESENCE);
     if is_guarded && hub.has_channels() && !client.names(Permission::JoinLeaveGroup, group) {
         return Err(Reserved::Unnamed);
     }

@@ -23,6 +23,7 @@ pub(crate) mod inspection;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod members;
 pub(crate) mod name;
 pub(crate) mod opened;
 pub(crate) mod operations;

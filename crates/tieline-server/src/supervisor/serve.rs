@@ -31,6 +31,7 @@ use crate::{
         filter,
         hubs::{Hubs, LiveHubRules},
         jwks::issuer::Issuers,
+        members,
     },
     config::listen::Listeners,
     metrics::METRICS,
@@ -127,6 +128,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(settings.handlers),
     );
     let control = control.with_webhooks(settings.webhooks);
+    let members = tokio::spawn(members::follow_rules(hubs.clone()));
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let leaving = hubs.clone();
     let node = ReadyNode::new(listeners, upstream, hubs, control, settings.show_payloads);
@@ -146,6 +148,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         posting.end(EVENTS_TIMEOUT).await;
     }
     reloads.abort();
+    members.abort();
     watchdog.inspect(JoinHandle::abort);
     served
 }

@@ -91,6 +91,16 @@ impl Nodes {
         post(&self.first, path, media_type, body)
     }
 
+    /// Where the first node listens.
+    pub(crate) fn first_address(&self) -> &str {
+        &self.first.addresses[0]
+    }
+
+    /// Ends the second node without a word.
+    pub(crate) fn kill_second(&self) {
+        self.second.signal("KILL");
+    }
+
     /// Where the second node listens.
     pub(crate) fn second_address(&self) -> &str {
         &self.second.addresses[0]
