@@ -9,6 +9,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock, Weak},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -32,6 +33,34 @@ pub(crate) struct HubRules {
     pub(crate) limits: Arc<HubLimits>,
 }
 
+/// How many members a presence channel of an app may have, and how long they stay after their last connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemberLimits {
+    pub(crate) most: u32,
+    pub(crate) grace: Duration,
+}
+
+impl MemberLimits {
+    /// A presence with these limits.
+    pub(crate) fn of(self, presence: &Presence) -> Presence {
+        let limited = presence.with_members(Some(self.most));
+        let limited = limited.and_then(|limited| limited.with_grace(self.grace));
+        // They have been checked.
+        limited.unwrap_or_else(|_| presence.clone())
+    }
+
+    /// What both allow.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            most: self.most.max(other.most),
+            grace: self.grace.max(other.grace),
+        }
+    }
+}
+
+/// The hubs whose groups are also channels of apps, with the limits of the members that are no clients of an app.
+pub(crate) type SharedHubs = BTreeMap<HubName, MemberLimits>;
+
 /// The rules of all hubs at the moment: a reload replaces them. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveHubRules(Arc<Rules>);
@@ -46,12 +75,12 @@ struct Rules {
 struct AllRules {
     hubs: PerHub<Arc<HubRules>>,
     /// The hubs whose groups are also channels of an app.
-    with_channels: BTreeSet<HubName>,
+    with_channels: SharedHubs,
 }
 
 impl LiveHubRules {
     /// The groups of `with_channels` are also channels of an app.
-    pub(crate) fn new(hubs: PerHub<Arc<HubRules>>, with_channels: BTreeSet<HubName>) -> Self {
+    pub(crate) fn new(hubs: PerHub<Arc<HubRules>>, with_channels: SharedHubs) -> Self {
         Self(Arc::new(Rules {
             all: ArcSwap::from_pointee(AllRules {
                 hubs,
@@ -162,7 +191,15 @@ impl Hubs {
 
     /// The hubs whose groups are also channels of an app.
     pub(crate) fn with_channels(&self) -> BTreeSet<HubName> {
-        self.0.rules.0.all.load().with_channels.clone()
+        self.0
+            .rules
+            .0
+            .all
+            .load()
+            .with_channels
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// Waits until the rules are replaced, or have been since the last call. For one task.
@@ -241,8 +278,13 @@ impl HubHandle {
 
     /// Whether its groups are also channels of an app.
     pub(crate) fn has_channels(&self) -> bool {
+        self.member_limits().is_some()
+    }
+
+    /// The limits of members that are no clients of an app; `None` if the groups are no channels of an app.
+    pub(crate) fn member_limits(&self) -> Option<MemberLimits> {
         let hubs = &self.0.hubs.rules.0.all.load().with_channels;
-        hubs.contains(self.name())
+        hubs.get(self.name()).copied()
     }
 
     /// Who was refused lately.

@@ -74,6 +74,9 @@ impl Drop for Membership {
         if let Some(exit) = self.exit
             && let Some(presence) = self.hub.presence()
         {
+            // Without an app, the client was made to leave.
+            let limits = self.hub.member_limits();
+            let presence = limits.map_or_else(|| presence.clone(), |limits| limits.of(presence));
             presence.exit(&self.group, &self.user, exit);
         }
     }
@@ -125,7 +128,7 @@ pub(crate) fn update(
 
 /// Enters a user, and says how it is to end, and what is to be awaited; `None` if it is no member.
 fn enter(hub: &HubHandle, group: &Arc<str>, user: &str) -> Option<(Option<Exit>, Option<Verdict>)> {
-    let presence = hub.presence()?.clone();
+    let presence = hub.member_limits()?.of(hub.presence()?);
     let (channel, user) = (Arc::clone(group), user.to_owned());
     // It has nothing to say of the user: what clients of the app have said stays.
     let mut verdict: Verdict = Box::pin(async move { presence.enter(&channel, &user, "").await });

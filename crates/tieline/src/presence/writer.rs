@@ -93,7 +93,7 @@ impl Writer {
         }
         if std::mem::take(&mut self.has_failed) {
             // The registry is back. Who has changed nodes meanwhile is entered there before it goes here.
-            let due = self.shared.now() + self.shared.config.grace;
+            let due = self.shared.now() + self.shared.longest_grace();
             self.shared.table(|table| table.postpone(due));
         }
         while self.put().await? {}
@@ -109,7 +109,7 @@ impl Writer {
         if self.shared.term().is_some() {
             return Ok(());
         }
-        let term = Term::new(self.shared.lease, self.shared.config.grace);
+        let term = Term::new(self.shared.lease, self.shared.longest_grace());
         let reply = self.shared.ask("open a term", |rosters| {
             // The term outlives the future, which borrows it.
             let term = term.clone();
@@ -137,6 +137,8 @@ impl Writer {
     }
 
     async fn renew(&self, term: Term) -> Result<BeatReply, RegistryError> {
+        let grace = self.shared.longest_grace();
+        let term = Term { grace, ..term };
         let reply = self.shared.ask("renew a term", |rosters| {
             Box::pin(async move { rosters.beat(&term).await })
         });

@@ -21,12 +21,14 @@ section! {
             live: true;
         max_members: u32 = 100,
             "Maximum number of members of a presence channel, on all nodes together.",
-            "Further users cannot subscribe. Every member is told of each that comes and goes. Give all nodes the same.";
+            "Further users cannot subscribe. Every member is told of each that comes and goes. Give all nodes the same.",
+            live: true;
         member_grace: Duration = Duration::ZERO,
             "How long a member stays in a presence channel after its last connection has ended.",
             "Whoever reconnects within it, also to another node, is not told to have gone and come; those who are \
              really gone are shown for as much longer. The information about the member stays as it was. Who unsubscribes goes \
-             at once.";
+             at once. After a crash or a drain, all members stay for the longest grace of any app.",
+            live: true;
     }
 }
 
@@ -85,5 +87,13 @@ section! {
             "How long a cache channel keeps its last event.",
             "It is kept in the registry, once for each channel.",
             live: true;
+        max_members: Option<u32> = None,
+            "Maximum number of members of a presence channel of this app, on all nodes together.",
+            "As `pusher.max_members`. Those who are members already stay.",
+            without: "that of `pusher`", live: true;
+        member_grace: Option<Duration> = None,
+            "How long a member of this app stays after its last connection has ended.",
+            "As `pusher.member_grace`.",
+            without: "that of `pusher`", live: true;
     }
 }

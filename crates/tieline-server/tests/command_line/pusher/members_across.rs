@@ -185,15 +185,17 @@ fn a_full_channel_takes_no_client_of_web_pub_sub() {
 }
 
 #[test]
-fn the_members_of_a_node_that_dies_go() {
-    let shared = shared();
-    let mut grace = Pusher::connect(shared.nodes.first_address());
-    grace.enter(r#"{"user_id":"grace"}"#);
-    let mut ada = shared.web_pub_sub(&[JOIN]);
-    assert_eq!(ada.join(CHANNEL), None);
-    grace.is_told(&added("ada"));
-    shared.nodes.kill_second();
-    grace.is_told(&removed("ada"));
+fn the_members_of_a_node_that_drains_or_dies_go() {
+    for signal in ["TERM", "KILL"] {
+        let shared = shared();
+        let mut grace = Pusher::connect(shared.nodes.first_address());
+        grace.enter(r#"{"user_id":"grace"}"#);
+        let mut ada = shared.web_pub_sub(&[JOIN]);
+        assert_eq!(ada.join(CHANNEL), None);
+        grace.is_told(&added("ada"));
+        shared.nodes.signal_second(signal);
+        grace.is_told(&removed("ada"));
+    }
 }
 
 #[test]

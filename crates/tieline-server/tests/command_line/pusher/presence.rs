@@ -163,6 +163,25 @@ fn who_is_no_member_is_told_why() {
 }
 
 #[test]
+fn the_limits_of_an_app_are_its_own() {
+    let app = "max_members = 2\nmember_grace = \"0s\"";
+    let node = "[pusher]\nmax_members = 1\nmember_grace = \"1h\"";
+    let nodes = Nodes::with(app, node, &[]);
+    let mut ada = nodes.client();
+    ada.enter(r#"{"user_id":"ada"}"#);
+    let mut joan = nodes.client();
+    joan.enter(r#"{"user_id":"joan"}"#);
+    ada.hears_of("member_added", &json!({"user_id": "joan"}));
+    let mut mary = nodes.client();
+    mary.ask_to_enter(r#"{"user_id":"mary"}"#);
+    is_told_twice(&mut mary, CHANNEL, "LimitReached", 403);
+    drop(joan);
+    // At once, and not after an hour.
+    ada.hears_of("member_removed", &json!({"user_id": "joan"}));
+    mary.enter(r#"{"user_id":"mary"}"#);
+}
+
+#[test]
 fn the_members_of_a_killed_node_go() {
     let mut nodes = Nodes::two("");
     let [one, other] = nodes.ends().map(str::to_owned);

@@ -96,9 +96,9 @@ impl Nodes {
         &self.first.addresses[0]
     }
 
-    /// Ends the second node without a word.
-    pub(crate) fn kill_second(&self) {
-        self.second.signal("KILL");
+    /// Sends a signal to the second node.
+    pub(crate) fn signal_second(&self, name: &str) {
+        self.second.signal(name);
     }
 
     /// Where the second node listens.
