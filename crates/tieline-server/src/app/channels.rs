@@ -6,14 +6,11 @@
 
 use super::{
     about::Metadata, client_data::ClientData, events::OperationError, hubs::HubHandle,
-    role::Permission,
+    memberships::PRESENCE, role::Permission,
 };
 
 /// The name of the metadata that is the name of an event.
 pub(crate) const EVENT: &str = "event";
-
-/// Begins the names of channels that have members.
-pub(crate) const PRESENCE: &str = "presence-";
 
 /// Begin the names of events that only the server or clients of the app send.
 const OF_THE_PROTOCOL: [&str; 3] = ["pusher:", "pusher_internal:", "client-"];

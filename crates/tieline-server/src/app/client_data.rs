@@ -11,7 +11,7 @@ use tieline::Connection;
 use super::{
     clock,
     hubs::HubHandle,
-    members::Memberships,
+    memberships::Memberships,
     permissions::{Overrides, TooManyOverrides},
     role::{Permission, Roles},
 };

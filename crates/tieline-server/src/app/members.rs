@@ -8,30 +8,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tieline::{Connection, EnterOutcome, Exit, PresenceError};
+use tieline::{Connection, EnterOutcome, PresenceError};
 
 use super::{
-    channels::PRESENCE,
     client_data::SharedClientData,
     events::OperationError,
     hubs::{HubHandle, Hubs},
+    memberships::PRESENCE,
 };
 
 /// Clients that are looked at between two chances for other tasks.
 const SLICE: usize = 128;
-
-/// The presence channels that a client is a member of. Few have more than one.
-#[derive(Default)]
-pub(crate) struct Memberships(Vec<Membership>);
-
-struct Membership {
-    hub: HubHandle,
-    /// Also tells this membership from others in the same group, before and after it.
-    group: Arc<str>,
-    user: Box<str>,
-    /// How it ends; `None` if it has not begun.
-    exit: Option<Exit>,
-}
 
 type Verdict = BoxFuture<'static, Result<EnterOutcome, PresenceError>>;
 
@@ -55,33 +42,6 @@ impl From<Full> for OperationError {
     }
 }
 
-impl Memberships {
-    fn place(&self, group: &str) -> Option<usize> {
-        self.0.iter().position(|one| *one.group == *group)
-    }
-
-    /// Forgets one that has not begun.
-    fn refuse(&mut self, group: &Arc<str>) {
-        let place = self.0.iter().position(|one| Arc::ptr_eq(&one.group, group));
-        if let Some(place) = place {
-            self.0.swap_remove(place).exit = None;
-        }
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        if let Some(exit) = self.exit
-            && let Some(presence) = self.hub.presence()
-        {
-            // Without an app, the client was made to leave.
-            let limits = self.hub.member_limits();
-            let presence = limits.map_or_else(|| presence.clone(), |limits| limits.of(presence));
-            presence.exit(&self.group, &self.user, exit);
-        }
-    }
-}
-
 /// Makes a client a member of a group that it is in, or none of one that it is not in. `hub` is that of the client;
 /// `None` if it does not exist any more.
 pub(crate) fn update(
@@ -98,45 +58,42 @@ pub(crate) fn update(
     let mut client = data.lock();
     let is_in = || connection.groups().iter().any(|own| **own == *group);
     let hub = hub.filter(|hub| hub.has_channels() && !client.is_over() && is_in());
-    let place = client.memberships().and_then(|own| own.place(group));
-    match (hub, place) {
-        (Some(hub), None) => {
+    let is_member_now = client.memberships().is_some_and(|own| own.has(group));
+    match (hub, is_member_now) {
+        (Some(hub), false) => {
             let group: Arc<str> = group.into();
-            let (exit, verdict) = enter(hub, &group, user)?;
-            client.memberships_mut().0.push(Membership {
-                hub: hub.clone(),
-                group: Arc::clone(&group),
-                user: user.into(),
-                exit,
-            });
+            let mut verdict = ask(hub, &group, user)?;
+            // It is entered at the first poll, under the lock.
+            let answered = (&mut verdict).now_or_never();
+            let is_pending = answered.is_none();
+            if answered.is_some_and(|outcome| !is_member(outcome, &group)) {
+                return None;
+            }
+            let memberships = client.memberships_mut();
+            memberships.add(hub.clone(), Arc::clone(&group), user);
             drop(client);
-            let verdict = verdict?;
-            Some(Entering {
+            is_pending.then_some(Entering {
                 verdict,
                 data,
                 group,
             })
         }
-        (None, Some(place)) => {
-            let mut gone = client.memberships_mut().0.swap_remove(place);
-            gone.exit = Some(Exit::Left);
+        (None, true) => {
+            client.memberships_mut().leave(group);
             None
         }
         _ => None,
     }
 }
 
-/// Enters a user, and says how it is to end, and what is to be awaited; `None` if it is no member.
-fn enter(hub: &HubHandle, group: &Arc<str>, user: &str) -> Option<(Option<Exit>, Option<Verdict>)> {
+/// Asks the registry to enter a user; `None` if nobody can know who is there. There is nothing to say of the user: what
+/// clients of the app have said stays.
+fn ask(hub: &HubHandle, group: &Arc<str>, user: &str) -> Option<Verdict> {
     let presence = hub.member_limits()?.of(hub.presence()?);
     let (channel, user) = (Arc::clone(group), user.to_owned());
-    // It has nothing to say of the user: what clients of the app have said stays.
-    let mut verdict: Verdict = Box::pin(async move { presence.enter(&channel, &user, "").await });
-    // It is entered at the first poll.
-    match (&mut verdict).now_or_never() {
-        None => Some((Some(Exit::Disconnected), Some(verdict))),
-        Some(outcome) => is_member(outcome, group).then_some((Some(Exit::Disconnected), None)),
-    }
+    Some(Box::pin(async move {
+        presence.enter(&channel, &user, "").await
+    }))
 }
 
 fn is_member(outcome: Result<EnterOutcome, PresenceError>, group: &str) -> bool {

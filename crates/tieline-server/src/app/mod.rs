@@ -24,6 +24,7 @@ pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod members;
+pub(crate) mod memberships;
 pub(crate) mod name;
 pub(crate) mod opened;
 pub(crate) mod operations;

@@ -89,11 +89,11 @@ section! {
             live: true;
         max_members: Option<u32> = None,
             "Maximum number of members of a presence channel of this app, on all nodes together.",
-            "As `pusher.max_members`. Those who are members already stay.",
-            without: "that of `pusher`", live: true;
+            "Further users cannot subscribe; those who are members stay.",
+            without: "`pusher.max_members`", live: true;
         member_grace: Option<Duration> = None,
             "How long a member of this app stays after its last connection has ended.",
-            "As `pusher.member_grace`.",
-            without: "that of `pusher`", live: true;
+            "After a crash or a drain, all members stay for the longest grace of any app.",
+            without: "`pusher.member_grace`", live: true;
     }
 }

@@ -99,8 +99,11 @@ impl Room {
             TransitionKind::Changed => {
                 // That of its first connection that has said something, until the user is gone. There is no event that
                 // would tell it.
-                let told = self.told.get_mut(user).filter(|told| told.is_empty());
-                told.map(|told| *told = Arc::clone(info));
+                if let Some(told) = self.told.get_mut(user)
+                    && told.is_empty()
+                {
+                    *told = Arc::clone(info);
+                }
                 None
             }
         }
