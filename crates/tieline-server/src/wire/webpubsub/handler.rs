@@ -82,6 +82,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             connection,
             hub,
             data: data.as_deref(),
+            follows: self.inspector.follows(),
         };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {

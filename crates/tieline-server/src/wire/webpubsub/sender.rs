@@ -12,6 +12,7 @@ use crate::app::{
     client_data::SharedClientData,
     cuts,
     events::OperationError,
+    follow::Follows,
     hubs::HubHandle,
     limits::counts::{Action, Limited},
     members,
@@ -26,6 +27,7 @@ pub(super) struct Sender<'a> {
     pub(super) connection: &'a Connection,
     pub(super) hub: &'a HubHandle,
     pub(super) data: Option<&'a SharedClientData>,
+    pub(super) follows: &'a Follows,
 }
 
 impl Sender<'_> {
@@ -85,7 +87,8 @@ impl Sender<'_> {
         client::check(self.data, Permission::SendToGroup, group)?;
         channels::check_event(self.hub, metadata)?;
         let cluster = self.hub.cluster();
-        send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
+        let sent = send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
+        self.follows.sent(self.connection, sent);
         Ok(())
     }
 }
