@@ -152,6 +152,27 @@ pub(crate) async fn a_roster_is_told_first_in_last_out(
     Ok(())
 }
 
+/// Who says nothing of a user leaves what others have said, and who is entered again says it if nobody has.
+pub(crate) async fn nothing_replaces_something(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut first = Writer::new(harness).await?;
+    let mut second = Writer::on(Arc::clone(&first.registry)).await?;
+    first.put(PutOp::Enter, "ada", "1").await;
+    second.put(PutOp::Enter, "ada", "").await;
+    first.put(PutOp::Enter, "ada", "").await;
+    second.put(PutOp::Reenter, "ada", "").await;
+    // As after a loss: who says nothing is there first.
+    second.put(PutOp::Reenter, "joan", "").await;
+    first.put(PutOp::Reenter, "joan", "2").await;
+    let told = first.told().await;
+    assert_eq!(told, ["+ada:1:1", "+joan::2", "~joan:2:2"]);
+    let reply = expect_reply(first.rosters().roster(&lobby(), 10).await);
+    let members = reply.members.expect("there are fewer than ten");
+    let known = members.iter().map(|one| (&*one.user, &*one.info));
+    let known: BTreeSet<_> = known.collect();
+    assert_eq!(known, [("ada", "1"), ("joan", "2")].into());
+    Ok(())
+}
+
 /// A roster that is full takes nobody who is new, and everybody who is entered again.
 pub(crate) async fn full(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut writer = Writer::new(harness).await?;

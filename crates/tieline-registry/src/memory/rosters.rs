@@ -239,7 +239,9 @@ impl Rosters {
             }
             Some(seat) => {
                 seat.terms += u32::from(is_new);
-                let changes = item.op == PutOp::Enter && seat.info != item.info;
+                let says = !item.info.is_empty() && seat.info != item.info;
+                // Who is entered again does not replace what others have said since.
+                let changes = says && (item.op == PutOp::Enter || seat.info.is_empty());
                 changes.then(|| {
                     seat.info = Arc::clone(&item.info);
                     TransitionKind::Changed

@@ -24,6 +24,8 @@ pub(super) struct Slot {
     /// Connections of the user at this node that are in the group.
     pub(super) connections: u32,
     pub(super) info: Option<Arc<str>>,
+    /// How many members the roster may have without the user, for the user to enter.
+    pub(super) limit: Option<u32>,
     pub(super) known: Known,
     /// The registry has not confirmed the user, or the information about it.
     pub(super) is_fresh: bool,

@@ -46,12 +46,24 @@ impl RosterTable {
         }
     }
 
-    /// A connection of a user comes into a group. Whether the entry stands already; if not, a [`Settled`] follows.
+    /// A connection of a user comes into a group; empty information leaves what is known of the user. Whether the entry
+    /// stands already; if not, a [`Settled`] follows.
     pub fn enter(&mut self, roster: &RosterName, user: &str, info: &str) -> bool {
+        self.enter_limited(roster, (user, info), self.limit)
+    }
+
+    /// The same with another limit.
+    pub fn enter_limited(
+        &mut self,
+        roster: &RosterName,
+        (user, info): (&str, &str),
+        limit: Option<u32>,
+    ) -> bool {
         let key: SlotKey = (roster.clone(), user.into());
         let slot = self.slots.entry(key.clone()).or_default();
-        let is_new_info = slot.info.as_deref() != Some(info);
+        let is_new_info = !info.is_empty() && slot.info.as_deref() != Some(info);
         slot.connections += 1;
+        slot.limit = limit;
         if is_new_info {
             slot.info = Some(info.into());
         }
@@ -129,12 +141,7 @@ impl RosterTable {
             return None;
         }
         self.queue_due(now);
-        let mut items = Vec::new();
-        while items.len() < MAX_PUT
-            && let Some(key) = self.fresh.pop_front()
-        {
-            items.extend(self.take_item(key, now));
-        }
+        let (mut items, limit) = self.take_fresh(now);
         for _ in 0..again {
             if items.len() == MAX_PUT {
                 break;
@@ -152,9 +159,32 @@ impl RosterTable {
         Some(Put {
             number: self.number,
             acknowledged: self.acknowledged,
-            limit: self.limit,
+            limit,
             items,
         })
+    }
+
+    /// Who has come or gone. A put has one limit, so whoever has come with another waits for the next one.
+    fn take_fresh(&mut self, now: Duration) -> (Vec<PutItem>, Option<u32>) {
+        let (mut items, mut others) = (Vec::new(), Vec::new());
+        let mut limit = None;
+        while items.len() < MAX_PUT
+            && others.len() < MAX_PUT
+            && let Some(key) = self.fresh.pop_front()
+        {
+            let slot = self.slots.get(&key);
+            let comes = slot.filter(|slot| slot.wanted(now) == Some(PutOp::Enter));
+            if comes.is_some_and(|slot| *limit.get_or_insert(slot.limit) != slot.limit) {
+                others.push(key);
+                continue;
+            }
+            items.extend(self.take_item(key, now));
+        }
+        others
+            .into_iter()
+            .rev()
+            .for_each(|key| self.fresh.push_front(key));
+        (items, limit.unwrap_or(self.limit))
     }
 
     /// Whether [`next_put`](Self::next_put) has something that does not wait to be entered again.
@@ -328,7 +358,7 @@ impl RosterTable {
             _ => {
                 (slot.known, slot.is_confirmed) = (Known::Mine, true);
                 // Who is entered again keeps the information that is there.
-                slot.is_fresh &= op == PutOp::Reenter || slot.info.as_ref() != Some(&info);
+                slot.is_fresh &= op == PutOp::Reenter || slot.info() != info;
                 Some(Verdict::Entered)
             }
         };

@@ -24,6 +24,8 @@ pub(crate) mod json_text;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod members;
+pub(crate) mod memberships;
 pub(crate) mod name;
 pub(crate) mod notices;
 pub(crate) mod opened;

@@ -3,7 +3,7 @@
 //! Owns the checks that need more than one option, those of the library among them. Must not start
 //! anything. Invariant: what passes here can be started, as far as can be known before.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use tieline::{ClusterConfig, ClusterError, Config};
 
@@ -22,14 +22,13 @@ use crate::{
     app::{
         access::Access,
         certificate::CertificateUsers,
-        hubs::{HubRules, LiveHubRules},
+        hubs::{HubRules, LiveHubRules, SharedHubs},
         limits::HubLimits,
         role::Roles,
         token::verify::Verifier,
     },
     config::{
         error::ConfigErrors,
-        hub_name::HubName,
         listen::{Listen, Listeners},
         names,
         sections::{
@@ -113,8 +112,8 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         webhooks: webhooks(settings, values, &apps.load())?,
+        members: members(&settings.pusher, &apps.load()),
         apps,
-        members: members(&settings.pusher)?,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
         registry: registry(settings)?,
@@ -202,7 +201,7 @@ pub(super) fn rules(
     verifier: Option<&Arc<Verifier>>,
     certificates: Option<&CertificateUsers>,
     default: Anonymous,
-    with_channels: BTreeSet<HubName>,
+    with_channels: SharedHubs,
 ) -> LiveHubRules {
     let rules = settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);

@@ -4,7 +4,7 @@
 //! drain. Must not know how the nodes are started. Invariant: all settings are checked before anything
 //! starts.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -142,7 +142,7 @@ impl Demo {
         Ok(DemoSettings {
             listen: check(only_address(&settings.general.listen)?)?,
             second: self.second.map(check).transpose()?,
-            rules: rules(settings, Some(&verifier), None, anonymous, BTreeSet::new()),
+            rules: rules(settings, Some(&verifier), None, anonymous, BTreeMap::new()),
             key,
             roles: settings.hubs.defaults().anonymous_roles.clone(),
             config,

@@ -29,6 +29,7 @@ use crate::{
         filter,
         hubs::{Hubs, LiveHubRules},
         jwks::issuer::Issuers,
+        members,
     },
     config::listen::Listeners,
     metrics::METRICS,
@@ -124,6 +125,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(settings.handlers),
     );
     let control = control.with_webhooks(settings.webhooks);
+    let members = tokio::spawn(members::follow_rules(hubs.clone()));
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let leaving = hubs.clone();
     let node = ReadyNode::new(ports, upstream, hubs, control, settings.show_payloads);
@@ -143,6 +145,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         posting.end(EVENTS_TIMEOUT).await;
     }
     reloads.abort();
+    members.abort();
     watchdog.inspect(JoinHandle::abort);
     served
 }

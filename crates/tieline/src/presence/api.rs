@@ -9,13 +9,12 @@ use std::{
 };
 
 use tieline_registry::{
-    Cursor, MAX_INFO, Member, NameError, Position, RosterKind, RosterName, id,
-    roster_table::Verdict,
+    Cursor, MAX_INFO, Member, NameError, RosterKind, RosterName, id, roster_table::Verdict,
 };
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
+    config::{EnterOutcome, Exit, Limits, PresenceConfig, PresenceError, RosterPart},
     dispatcher::{Dispatcher, Dispatching},
     dispatching::DispatchTask,
     following::{Following, FollowingUser},
@@ -75,18 +74,7 @@ pub struct Presence {
     pub(super) shared: Arc<Shared>,
     pub(super) tasks: Arc<Tasks>,
     names: Namespace,
-}
-
-/// Some members of a group, from [`Presence::page`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RosterPart {
-    /// About a thousand. One may occur in two parts; one who is a member during the whole walk is in one at least.
-    pub members: Vec<Member>,
-    /// Where the next part begins; `None` after the last one.
-    pub next: Option<Cursor>,
-    /// The end of the order of all changes when it was read.
-    pub version: Position,
+    pub(super) limits: Limits,
 }
 
 /// Start and end.
@@ -115,12 +103,14 @@ impl Presence {
         if registry.rosters().is_none() {
             return Err(PresenceError::Unsupported);
         }
+        let limits = Limits::of(&config);
         let shared = Shared::new(registry, config, cluster.registry_times());
         let shared = Arc::new(shared);
         Ok(Self {
             tasks: Arc::new(Tasks::start(&shared)),
             shared,
             names: cluster.names().clone(),
+            limits,
         })
     }
 
@@ -130,11 +120,18 @@ impl Presence {
     /// # Errors
     /// The name is longer than [`MAX_NAMESPACE`](crate::MAX_NAMESPACE) bytes, or contains a NUL.
     pub fn namespace(&self, name: &str) -> Result<Self, NameError> {
+        let names = Namespace::new(name)?;
         Ok(Self {
-            shared: Arc::clone(&self.shared),
-            tasks: Arc::clone(&self.tasks),
-            names: Namespace::new(name)?,
+            names,
+            ..self.clone()
         })
+    }
+
+    pub(super) fn limited(&self, limits: Limits) -> Self {
+        Self {
+            limits,
+            ..self.clone()
+        }
     }
 
     /// Ends this node's part in order: its users stay for the [grace](PresenceConfig::grace) from now on, and go then,
@@ -148,7 +145,7 @@ impl Presence {
         let Some(term) = self.shared.term() else {
             return Ok(());
         };
-        let grace = self.shared.config.grace;
+        let grace = self.shared.longest_grace();
         Ok(self.shared.end(term, grace).await?)
     }
 }
@@ -156,7 +153,8 @@ impl Presence {
 /// Coming and going.
 impl Presence {
     /// A connection of a user is in a group of this node. Call it once for each, and [`exit`](Self::exit) as often:
-    /// the node counts. Members are told `info` about the user; of several connections, that of the last one counts.
+    /// the node counts. Members are told `info` about the user; of several connections, that of the last one that is
+    /// not empty counts: a connection that has nothing to say of its user leaves what others have said.
     ///
     /// Waits for the registry for [`PresenceConfig::enter_timeout`] at most, and not at all if the user has been
     /// entered by this node before.
@@ -228,7 +226,7 @@ impl Presence {
         if self.shared.is_draining.load(Relaxed) {
             return Err(PresenceError::Draining);
         }
-        let Some(verdict) = self.shared.enter(roster, user, info) else {
+        let Some(verdict) = self.shared.enter(roster, (user, info), self.limits.members) else {
             return Ok(EnterOutcome::Entered);
         };
         if self.shared.is_away.load(Relaxed) {
@@ -248,7 +246,7 @@ impl Presence {
         }
         let after = match exit {
             Exit::Left => std::time::Duration::ZERO,
-            Exit::Disconnected => self.shared.config.grace,
+            Exit::Disconnected => self.limits.grace,
         };
         self.shared.exit(roster, user, after);
     }

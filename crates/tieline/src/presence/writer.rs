@@ -97,7 +97,7 @@ impl Writer {
         }
         if std::mem::take(&mut self.has_failed) {
             // The registry is back. Who has changed nodes meanwhile is entered there before it goes here.
-            let due = self.shared.now() + self.shared.config.grace;
+            let due = self.shared.now() + self.shared.longest_grace();
             self.shared.table(|table| table.postpone(due));
         }
         // However much waits: a term that is not renewed is over, and then everybody has to be entered again.
@@ -120,7 +120,7 @@ impl Writer {
         if self.shared.term().is_some() {
             return Ok(());
         }
-        let term = Term::new(self.shared.lease, self.shared.config.grace);
+        let term = Term::new(self.shared.lease, self.shared.longest_grace());
         let reply = self.shared.ask("open a term", |rosters| {
             // The term outlives the future, which borrows it.
             let term = term.clone();
@@ -148,6 +148,8 @@ impl Writer {
     }
 
     async fn renew(&self, term: Term) -> Result<BeatReply, RegistryError> {
+        let grace = self.shared.longest_grace();
+        let term = Term { grace, ..term };
         let reply = self.shared.ask("renew a term", |rosters| {
             Box::pin(async move { rosters.beat(&term).await })
         });

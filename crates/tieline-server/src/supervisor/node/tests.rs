@@ -2,7 +2,7 @@
 //! cannot fill come on top: `docs/benchmarks.md` has what the process takes.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::Arc,
@@ -76,7 +76,7 @@ async fn start() -> SocketAddr {
     let cluster = Cluster::single_node(Hub::with_dialects(config, wire::dialects().0).unwrap());
     let port = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = port.listener.local_addr().unwrap();
-    let hubs = Hubs::new(cluster, LiveHubRules::new(rules, BTreeSet::new()));
+    let hubs = Hubs::new(cluster, LiveHubRules::new(rules, BTreeMap::new()));
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);

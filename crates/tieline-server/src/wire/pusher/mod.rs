@@ -18,6 +18,7 @@ mod handler;
 mod http;
 mod incoming;
 pub(crate) mod label;
+pub(crate) mod member_limits;
 mod occupant;
 mod outgoing;
 mod presence;

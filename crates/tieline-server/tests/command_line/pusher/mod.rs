@@ -11,6 +11,7 @@ mod drain;
 mod events;
 mod frames;
 mod hostile;
+mod members_across;
 mod metrics;
 mod presence;
 mod sign_in;
@@ -34,6 +35,8 @@ const SECRET: &str = "7ad3773142a6692b25b8";
 /// Nodes with one app, and what lasts as long as they do.
 struct Nodes {
     servers: Vec<Server>,
+    /// The configuration.
+    file: String,
     _folder: TempDir,
     redis: Option<Redis>,
 }
@@ -50,6 +53,7 @@ impl Nodes {
         let server = Server::serve(&[&["serve", "--config", &file], flags].concat());
         Self {
             servers: vec![server],
+            file,
             _folder: folder,
             redis: None,
         }
@@ -71,6 +75,7 @@ impl Nodes {
         let node = || Server::start(tieline(&flags), drop);
         Self {
             servers: (0..count).map(|_| node()).collect(),
+            file: file.clone(),
             _folder: folder,
             redis: Some(redis),
         }
@@ -102,7 +107,12 @@ struct Shared {
 
 /// Backends ask the first node, and clients are on the second.
 fn shared() -> Shared {
-    let (folder, file) = configuration("hub = \"chat\"\nclient_events = true", "");
+    shared_with("client_events = true", "")
+}
+
+/// The same with further lines of the app's table, and for the nodes.
+fn shared_with(app: &str, node: &str) -> Shared {
+    let (folder, file) = configuration(&format!("hub = \"chat\"\n{app}"), node);
     Shared {
         nodes: rest::Nodes::with_flags(&["--config", &file], &[]),
         _folder: folder,

@@ -91,6 +91,16 @@ impl Nodes {
         post(&self.first, path, media_type, body)
     }
 
+    /// Where the first node listens.
+    pub(crate) fn first_address(&self) -> &str {
+        &self.first.addresses[0]
+    }
+
+    /// Sends a signal to the second node.
+    pub(crate) fn signal_second(&self, name: &str) {
+        self.second.signal(name);
+    }
+
     /// Where the second node listens.
     pub(crate) fn second_address(&self) -> &str {
         &self.second.addresses[0]

@@ -156,6 +156,57 @@ fn a_full_group_takes_nobody_who_is_new() {
 }
 
 #[test]
+fn a_handle_may_have_limits_of_its_own() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let config = PresenceConfig {
+            grace: Duration::from_hours(1),
+            members: Some(1),
+            enter_timeout: Duration::from_secs(20),
+        };
+        let (_a, on_a) = node_with(&registry, config.clone()).await;
+        let (_b, on_b) = node_with(&registry, config).await;
+        enter(&on_a, "ada").await;
+        let mut observer = Observer::start(on_a.follow("lobby").await.unwrap()).await;
+        let for_two = on_b.with_members(Some(2)).unwrap();
+        let at_once = for_two.with_grace(Duration::ZERO).unwrap();
+        let outcome = at_once.enter("lobby", "grace", "").await.unwrap();
+        assert_eq!(outcome, EnterOutcome::Entered);
+        for presence in [&on_a, &on_b, &for_two, &at_once] {
+            let outcome = presence.enter("lobby", "joan", "").await.unwrap();
+            assert_eq!(outcome, EnterOutcome::Full);
+        }
+        // Of the two, only this one goes at once.
+        on_a.exit("lobby", "ada", Exit::Disconnected);
+        at_once.exit("lobby", "grace", Exit::Disconnected);
+        observer.until_heard("-grace").await;
+        assert_eq!(on_a.counts("lobby").await.unwrap(), 1);
+        let none = on_a.with_members(Some(0)).err().unwrap();
+        assert!(matches!(none, PresenceError::NoMembers), "{none:?}");
+        let long = on_a.with_grace(Duration::from_hours(25)).err().unwrap();
+        assert!(matches!(long, PresenceError::Time("grace")), "{long:?}");
+    });
+}
+
+#[test]
+fn who_says_nothing_of_a_user_leaves_what_others_have_said() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (_b, on_b) = node(&registry).await;
+        on_a.enter("lobby", "ada", "said").await.unwrap();
+        let mut observer = Observer::start(on_b.follow("lobby").await.unwrap()).await;
+        for presence in [&on_a, &on_b] {
+            presence.enter("lobby", "ada", "").await.unwrap();
+        }
+        on_b.enter("lobby", "grace", "").await.unwrap();
+        observer.until_heard("+grace").await;
+        assert_eq!(observer.history.heard, ["+grace"]);
+        assert_eq!(observer.history.members["ada"], "said");
+    });
+}
+
+#[test]
 fn nodes_without_links_between_them_agree() {
     run_within(LIMIT, async {
         let registry = memory_registry();

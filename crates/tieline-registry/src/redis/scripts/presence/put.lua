@@ -51,10 +51,9 @@ local function enter(op, key, roster, user, info, entry)
   end
   add()
   local new = redis.call('SADD', entries, entry)
-  if op == '=' then
-    info = had
-    if new == 1 then extend() end
-  end
+  if op == '=' and new == 1 then extend() end
+  -- Nothing replaces something, and who is entered again does not replace what others have said since.
+  if info == '' or op == '=' and had ~= '' then info = had end
   if new == 1 or info ~= had then redis.call('HSET', key, user, text(n + new) .. ' ' .. info) end
   if info ~= had then tell('~', roster, user, info, redis.call('HLEN', key)) end
   return ''

@@ -42,7 +42,8 @@ impl Room {
     /// The information about a member that others know, if it has a connection here: what was told of one elsewhere
     /// may be about to go.
     pub(super) fn info_of(&self, user: &str) -> Option<&Arc<str>> {
-        self.told.get(user).filter(|_| self.here.contains_key(user))
+        let known = self.told.get(user).filter(|info| !info.is_empty());
+        known.filter(|_| self.here.contains_key(user))
     }
 
     /// Adds a subscriber. The data of the answer that it gets: all members, itself included.
@@ -95,8 +96,16 @@ impl Room {
         match transition.kind {
             TransitionKind::Left => self.remove(user),
             TransitionKind::Joined => self.add(user, info),
-            // Of its first connection, until that is gone.
-            TransitionKind::Changed => None,
+            TransitionKind::Changed => {
+                // That of its first connection that has said something, until the user is gone. There is no event that
+                // would tell it.
+                if let Some(told) = self.told.get_mut(user)
+                    && told.is_empty()
+                {
+                    *told = Arc::clone(info);
+                }
+                None
+            }
         }
     }
 

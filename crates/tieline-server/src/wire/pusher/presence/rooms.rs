@@ -103,9 +103,16 @@ impl OpenRoom {
     }
 
     /// The subscriber is none any more.
-    pub(super) fn leave(&self, id: &tieline::ClientId, user: &str, exit: Exit) {
+    pub(super) fn leave(
+        &self,
+        id: &tieline::ClientId,
+        user: &str,
+        (exit, grace): (Exit, Duration),
+    ) {
         self.room.lock().unsubscribe(id, user);
-        self.presence.exit(&self.channel, user, exit);
+        if let Ok(presence) = self.presence.with_grace(grace) {
+            presence.exit(&self.channel, user, exit);
+        }
     }
 
     fn tell(&self, telling: &Telling) {
