@@ -16,9 +16,12 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::roster::{
-    BeatReply, ItemOutcome, JournalEntry, OpenReply, Position, Pulse, Put, PutItem, PutOp,
-    PutReply, RosterName, TendReply, Term, TransitionKind,
+use crate::{
+    by_user::ByUser,
+    roster::{
+        BeatReply, ItemOutcome, JournalEntry, OpenReply, Position, Pulse, Put, PutItem, PutOp,
+        PutReply, RosterName, TendReply, Term, TransitionKind,
+    },
 };
 
 /// The transitions that are kept.
@@ -37,7 +40,7 @@ pub(super) struct Rosters {
     terms: HashMap<Uuid, TermState>,
     /// Terms that are over, with what is left to remove.
     buried: BTreeMap<Uuid, BTreeSet<Entry>>,
-    members: BTreeMap<RosterName, BTreeMap<Arc<str>, Seat>>,
+    members: BTreeMap<RosterName, ByUser<Seat>>,
     journal: VecDeque<Recorded>,
     /// Who is the dispatcher, and how far it has come.
     hook: Option<(Uuid, Option<Position>)>,
@@ -69,7 +72,32 @@ struct Seat {
 #[derive(Debug, Clone)]
 struct Recorded {
     place: u64,
-    entry: Option<JournalEntry>,
+    transition: Option<Transition>,
+}
+
+/// An entry of the journal but for its place: there may be many of them, in any process with a sole node.
+#[derive(Debug, Clone)]
+struct Transition {
+    kind: TransitionKind,
+    /// How many members there are from then on.
+    count: u32,
+    roster: RosterName,
+    user: Arc<str>,
+    info: Arc<str>,
+}
+
+impl Recorded {
+    fn entry(&self) -> Option<JournalEntry> {
+        let one = self.transition.as_ref()?;
+        Some(JournalEntry {
+            position: position(self.place),
+            kind: one.kind,
+            roster: one.roster.clone(),
+            user: Arc::clone(&one.user),
+            info: Arc::clone(&one.info),
+            count: one.count.into(),
+        })
+    }
 }
 
 /// A term's life.
@@ -215,7 +243,7 @@ impl Rosters {
             }
             return ItemOutcome::Done;
         }
-        let size = seats.map_or(0, BTreeMap::len);
+        let size = seats.map_or(0, ByUser::len);
         let is_full = limit.is_some_and(|limit| size >= limit as usize);
         if item.op == PutOp::Enter && seat.is_none() && is_full {
             return ItemOutcome::Full;
@@ -263,13 +291,13 @@ impl Rosters {
                 seat.terms -= 1;
                 return;
             }
-            Some(_) => seats.remove(user),
-        };
+            Some(_) => _ = seats.remove(user),
+        }
         let count = seats.len();
         if count == 0 {
             self.members.remove(roster);
         }
-        self.tell(TransitionKind::Left, roster, user, &Arc::from(""), count);
+        self.tell(TransitionKind::Left, roster, user, &Arc::default(), count);
     }
 
     fn tell(
@@ -280,26 +308,21 @@ impl Rosters {
         info: &Arc<str>,
         count: usize,
     ) {
-        self.record(Some(JournalEntry {
-            position: Position::new(""),
+        self.record(Some(Transition {
             kind,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
             roster: roster.clone(),
             user: Arc::clone(user),
             info: Arc::clone(info),
-            count: u64::try_from(count).unwrap_or(u64::MAX),
         }));
     }
 
-    fn record(&mut self, entry: Option<JournalEntry>) {
+    fn record(&mut self, transition: Option<Transition>) {
         let place = NEXT_PLACE.fetch_add(1, Relaxed);
         if self.journal.len() == JOURNAL {
             self.journal.pop_front();
         }
-        let entry = entry.map(|entry| JournalEntry {
-            position: position(place),
-            ..entry
-        });
-        self.journal.push_back(Recorded { place, entry });
+        self.journal.push_back(Recorded { place, transition });
     }
 
     fn tail(&self) -> Position {

@@ -22,7 +22,8 @@ pub struct RosterTable {
     old: Option<Term>,
     number: u64,
     acknowledged: u64,
-    slots: HashMap<SlotKey, Slot>,
+    /// Boxed: up to half of a table's places are empty.
+    slots: HashMap<SlotKey, Box<Slot>>,
     /// Who has come or gone: sent at once.
     fresh: VecDeque<SlotKey>,
     /// Who is entered again: paced.
@@ -32,7 +33,7 @@ pub struct RosterTable {
     /// Who stays while the registry holds.
     held: Vec<SlotKey>,
     /// The items of the put in flight, in order.
-    in_flight: Vec<SlotKey>,
+    in_flight: Vec<InFlight>,
     is_in_flight: bool,
 }
 
@@ -53,7 +54,12 @@ impl RosterTable {
         let is_new_info = slot.info.as_deref() != Some(info);
         slot.connections += 1;
         if is_new_info {
-            slot.info = Some(info.into());
+            // Without any, it takes no room.
+            slot.info = Some(if info.is_empty() {
+                Arc::default()
+            } else {
+                info.into()
+            });
         }
         if is_new_info || slot.known == Known::Absent {
             slot.is_fresh = true;
@@ -62,7 +68,7 @@ impl RosterTable {
         if slot.known == Known::Later {
             slot.known = Known::Mine;
         }
-        let stands = slot.known == Known::Mine && !slot.is_fresh && slot.in_flight.is_none();
+        let stands = slot.known == Known::Mine && !slot.is_fresh && !slot.is_in_flight;
         self.queue(&key, Duration::ZERO);
         stands
     }
@@ -116,7 +122,7 @@ impl RosterTable {
     pub fn take_ended(&mut self) -> Option<Term> {
         let stands = |slot: &Slot| slot.connections == 0 || slot.known == Known::Mine;
         let ended = self.term.is_some() && self.old.is_some();
-        if ended && !self.is_in_flight && self.slots.values().all(stands) {
+        if ended && !self.is_in_flight && self.slots.values().all(|slot| stands(slot)) {
             return self.old.take();
         }
         None
@@ -215,12 +221,13 @@ impl RosterTable {
             PutOp::Enter | PutOp::Reenter => slot.info(),
             PutOp::Leave => Arc::default(),
         };
-        slot.in_flight = Some(InFlight {
+        slot.is_in_flight = true;
+        let (roster, user) = key.clone();
+        self.in_flight.push(InFlight {
+            key,
             op,
             info: Arc::clone(&info),
         });
-        let (roster, user) = key.clone();
-        self.in_flight.push(key);
         Some(PutItem {
             op,
             roster,
@@ -238,28 +245,28 @@ impl RosterTable {
         if !std::mem::take(&mut self.is_in_flight) {
             return Vec::new();
         }
-        let keys = std::mem::take(&mut self.in_flight);
+        let items = std::mem::take(&mut self.in_flight);
         match reply {
             Some(PutReply::Done { stands, outcomes }) => {
                 self.acknowledged = stands;
-                let outcomes = keys.into_iter().zip(outcomes);
-                let settled = outcomes.filter_map(|(key, outcome)| self.apply(key, outcome, now));
+                let outcomes = items.into_iter().zip(outcomes);
+                let settled = outcomes.filter_map(|(item, outcome)| self.apply(item, outcome, now));
                 return settled.collect();
             }
             Some(PutReply::Stale { stands }) => {
                 self.acknowledged = stands;
                 self.number = self.number.max(stands);
-                self.doubt(keys, now);
+                self.doubt(items, now);
             }
             Some(PutReply::Lost) => {
-                self.doubt(keys, now);
+                self.doubt(items, now);
                 self.renounce(false);
             }
             Some(PutReply::Loss) => {
-                self.doubt(keys, now);
+                self.doubt(items, now);
                 self.renounce(true);
             }
-            None => self.doubt(keys, now),
+            None => self.doubt(items, now),
         }
         Vec::new()
     }
@@ -303,9 +310,10 @@ impl RosterTable {
         self.due.entry(due).or_default().extend(going);
     }
 
-    fn apply(&mut self, key: SlotKey, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
+    fn apply(&mut self, item: InFlight, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
+        let InFlight { key, op, info } = item;
         let slot = self.slots.get_mut(&key)?;
-        let InFlight { op, info } = slot.in_flight.take()?;
+        slot.is_in_flight = false;
         let verdict = match (op, outcome) {
             (PutOp::Leave, ItemOutcome::Later) => {
                 slot.known = Known::Later;
@@ -341,10 +349,10 @@ impl RosterTable {
     }
 
     /// What these slots have in the registry is unknown.
-    fn doubt(&mut self, keys: Vec<SlotKey>, now: Duration) {
-        for key in keys {
+    fn doubt(&mut self, items: Vec<InFlight>, now: Duration) {
+        for InFlight { key, .. } in items {
             if let Some(slot) = self.slots.get_mut(&key) {
-                slot.in_flight = None;
+                slot.is_in_flight = false;
                 slot.known = Known::Unknown;
             }
             self.queue(&key, now);
@@ -363,7 +371,7 @@ impl RosterTable {
         self.in_flight.clear();
         self.is_in_flight = false;
         self.slots.retain(|_, slot| {
-            (slot.known, slot.is_queued, slot.in_flight) = (Known::Absent, false, None);
+            (slot.known, slot.is_queued, slot.is_in_flight) = (Known::Absent, false, false);
             !slot.is_over()
         });
     }

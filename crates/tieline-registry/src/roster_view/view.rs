@@ -1,8 +1,11 @@
 //! The rosters that a node follows, at one position of the journal.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use super::followed::{Followed, Update};
+use super::followed::{Busy, Followed, Update};
 use crate::{
     roster::{
         BeatReply, JournalReply, MAX_READ, Member, Position, RosterName, RosterPage, RosterReply,
@@ -19,6 +22,8 @@ pub struct RosterView {
     /// Where the reader is; `None` until a roster was read.
     at: Option<Position>,
     rosters: HashMap<RosterName, Followed>,
+    /// Those of them with which something goes on. Few, so that no step takes time for all that are followed.
+    busy: BTreeMap<RosterName, Busy>,
     settling: Option<Settling>,
 }
 
@@ -52,15 +57,15 @@ impl RosterView {
     /// Begins to follow a roster, unless it is followed already.
     pub fn follow(&mut self, roster: &RosterName) {
         if !self.rosters.contains_key(roster) {
-            let mut followed = Followed::default();
-            followed.read_again();
-            self.rosters.insert(roster.clone(), followed);
+            self.rosters.insert(roster.clone(), Followed::default());
+            self.busy.entry(roster.clone()).or_default().read_again();
         }
     }
 
     /// Follows a roster no longer. With the last one, the view forgets its position.
     pub fn unfollow(&mut self, roster: &RosterName) {
         self.rosters.remove(roster);
+        self.busy.remove(roster);
         if self.rosters.is_empty() {
             (self.at, self.settling) = (None, None);
         }
@@ -74,7 +79,8 @@ impl RosterView {
     /// Everybody who was told to be in a roster; `None` before anything was told.
     pub fn shown(&self, roster: &RosterName) -> Option<Vec<Member>> {
         let followed = self.rosters.get(roster)?;
-        followed.is_told.then(|| followed.shown())
+        let busy = self.busy.get(roster);
+        followed.is_told.then(|| followed.shown(busy))
     }
 
     /// Whether users who are missing may only not be entered again yet.
@@ -87,8 +93,8 @@ impl RosterView {
 impl RosterView {
     /// The next roster or page to read.
     pub fn next_fetch(&self) -> Option<Fetch> {
-        self.rosters.iter().find_map(|(name, followed)| {
-            let reading = followed.reading.as_ref()?;
+        self.busy.iter().find_map(|(name, busy)| {
+            let reading = busy.reading.as_ref()?;
             match &reading.next {
                 _ if reading.is_complete => None,
                 None => Some(Fetch::Roster(name.clone())),
@@ -101,10 +107,11 @@ impl RosterView {
     pub fn on_roster(&mut self, name: &RosterName, reply: RosterReply) {
         let at = self.at.get_or_insert_with(|| reply.tail.clone()).clone();
         let is_settling = self.settling.is_some();
-        let Some(followed) = self.rosters.get_mut(name) else {
+        let (Some(followed), Some(busy)) = (self.rosters.get_mut(name), self.busy.get_mut(name))
+        else {
             return;
         };
-        let Some(reading) = &mut followed.reading else {
+        let Some(reading) = &mut busy.reading else {
             return;
         };
         reading.tails.push(reply.tail);
@@ -116,7 +123,7 @@ impl RosterView {
             }
             None => reading.next = Some(Cursor::default()),
         }
-        followed.meet(&at, is_settling);
+        followed.meet(busy, &at, is_settling);
     }
 
     /// A page was read.
@@ -125,7 +132,10 @@ impl RosterView {
         let (Some(at), Some(followed)) = (&self.at, self.rosters.get_mut(name)) else {
             return;
         };
-        let Some(reading) = &mut followed.reading else {
+        let Some(busy) = self.busy.get_mut(name) else {
+            return;
+        };
+        let Some(reading) = &mut busy.reading else {
             return;
         };
         if !reading.tails.contains(&page.tail) {
@@ -137,7 +147,7 @@ impl RosterView {
             .extend(members.map(|one| (one.user, one.info)));
         reading.is_complete = page.next.is_none();
         reading.next = page.next;
-        followed.meet(at, is_settling);
+        followed.meet(busy, at, is_settling);
     }
 
     /// The journal was read from the position on. Whether there may be more.
@@ -153,7 +163,8 @@ impl RosterView {
         for entry in entries {
             let is_settling = self.settling.is_some();
             if let Some(followed) = self.rosters.get_mut(&entry.roster) {
-                followed.apply(&entry, is_settling);
+                let busy = self.busy.entry(entry.roster.clone()).or_default();
+                followed.apply(busy, &entry, is_settling);
             }
             self.reach(entry.position);
         }
@@ -168,9 +179,9 @@ impl RosterView {
 
     fn reach(&mut self, at: Position) {
         let is_settling = self.settling.is_some();
-        for followed in self.rosters.values_mut() {
-            if followed.reading.is_some() {
-                followed.meet(&at, is_settling);
+        for (roster, busy) in &mut self.busy {
+            if let Some(followed) = self.rosters.get_mut(roster) {
+                followed.meet(busy, &at, is_settling);
             }
         }
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
@@ -182,10 +193,10 @@ impl RosterView {
 
     /// The end of the journal. What was read before, and whose end was not met, is of a journal that is lost.
     fn on_end(&mut self) {
-        for followed in self.rosters.values_mut() {
-            let unmet = followed.reading.as_ref();
+        for busy in self.busy.values_mut() {
+            let unmet = busy.reading.as_ref();
             if unmet.is_some_and(|reading| !reading.tails.is_empty()) {
-                followed.read_again();
+                busy.read_again();
             }
         }
         if let Some(settling) = &mut self.settling {
@@ -200,7 +211,9 @@ impl RosterView {
             since: now,
             tail: None,
         });
-        self.rosters.values_mut().for_each(Followed::read_again);
+        for roster in self.rosters.keys() {
+            self.busy.entry(roster.clone()).or_default().read_again();
+        }
     }
 
     /// Whether the view needs a beat to settle: a lease has passed, and everything is read.
@@ -208,7 +221,7 @@ impl RosterView {
         let waited = |settling: &Settling| {
             settling.tail.is_none() && now.saturating_sub(settling.since) >= self.lease
         };
-        let is_read = || self.rosters.values().all(|one| one.reading.is_none());
+        let is_read = || self.busy.values().all(|one| one.reading.is_none());
         self.settling.as_ref().is_some_and(waited) && is_read()
     }
 
@@ -231,16 +244,18 @@ impl RosterView {
 
     fn settle(&mut self) {
         self.settling = None;
-        self.rosters.values_mut().for_each(Followed::settle);
+        self.busy.values_mut().for_each(Busy::settle);
     }
 
     /// What is to be told, of each roster at once.
     pub fn take_updates(&mut self) -> Vec<(RosterName, Update)> {
-        let rosters = self.rosters.iter_mut();
-        let updates = rosters.filter_map(|(name, followed)| {
-            let update = followed.take_update()?;
-            Some((name.clone(), update))
+        let mut updates = Vec::new();
+        self.busy.retain(|roster, busy| {
+            let followed = self.rosters.get_mut(roster);
+            let update = followed.and_then(|followed| followed.take_update(busy));
+            updates.extend(update.map(|update| (roster.clone(), update)));
+            !busy.is_over()
         });
-        updates.collect()
+        updates
     }
 }

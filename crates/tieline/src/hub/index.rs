@@ -126,7 +126,7 @@ impl ShardIndex {
                 hasher.hash_one(conn.id.key())
             });
         if let Some(namespace) = namespace_of(conn)
-            && self.namespaces.add(&namespace.into(), conn) == 1
+            && self.namespaces.add(&namespace.into(), conn).0 == 1
         {
             self.notify(|observer| observer.gained(ScopeKey::Namespace(namespace)));
         }
@@ -251,8 +251,8 @@ impl ShardIndex {
         let mut groups = conn.groups.lock();
         let fresh = !groups.contains(&group);
         if fresh {
-            self.add_to_group(&group, conn);
-            groups.insert(group);
+            // The members share the name.
+            groups.insert(self.add_to_group(&group, conn));
         }
         fresh
     }
@@ -302,15 +302,18 @@ impl ShardIndex {
     }
 
     fn add_to_user(&mut self, user: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if self.users.add(user, conn) == 1 {
+        if self.users.add(user, conn).0 == 1 {
             self.notify(|observer| observer.gained(ScopeKey::User(user)));
         }
     }
 
-    fn add_to_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if self.groups.add(group, conn) == 1 {
+    fn add_to_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) -> Arc<str> {
+        let (count, shared) = self.groups.add(group, conn);
+        let shared = Arc::clone(shared);
+        if count == 1 {
             self.notify(|observer| observer.gained(ScopeKey::Group(group)));
         }
+        shared
     }
 
     fn remove_from_group(&mut self, group: &str, conn: &Arc<ConnectionInner>) {

@@ -22,6 +22,7 @@ mod api;
 mod config;
 mod dispatcher;
 mod dispatching;
+mod follow;
 mod following;
 mod reader;
 mod shared;
@@ -36,5 +37,5 @@ pub use self::{
     api::{Presence, RosterPart},
     config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
     dispatcher::{DispatchError, Dispatcher, Dispatching, PresenceEvent},
-    following::{Change, Following, FollowingUser},
+    following::{Change, Follower, Following, FollowingUser},
 };
