@@ -31,9 +31,17 @@ impl<V> ByUser<V> {
     }
 
     pub(crate) fn get(&self, user: &str) -> Option<&V> {
+        self.entry(user).map(|(_, value)| value)
+    }
+
+    /// What is kept, with the user.
+    pub(crate) fn entry(&self, user: &str) -> Option<(&Arc<str>, &V)> {
         match self {
-            Self::Few(few) => place(few, user).ok().map(|at| &few[at].1),
-            Self::Many(many) => many.get(user),
+            Self::Few(few) => {
+                let (user, value) = &few[place(few, user).ok()?];
+                Some((user, value))
+            }
+            Self::Many(many) => many.get_key_value(user),
         }
     }
 
@@ -72,6 +80,13 @@ impl<V> ByUser<V> {
         match self {
             Self::Few(few) => place(few, user).ok().map(|at| few.remove(at)),
             Self::Many(many) => many.remove_entry(user),
+        }
+    }
+
+    pub(crate) fn retain(&mut self, mut stays: impl FnMut(&Arc<str>, &mut V) -> bool) {
+        match self {
+            Self::Few(few) => few.retain_mut(|(user, value)| stays(user, value)),
+            Self::Many(many) => many.retain(stays),
         }
     }
 
@@ -155,6 +170,10 @@ mod tests {
                 }
                 prop_assert_eq!(map.get(&user), model.get(&user));
                 prop_assert_eq!(map.len(), model.len());
+                if number % 100 == 99 {
+                    map.retain(|_, value| *value % 3 > 0);
+                    model.retain(|_, value| *value % 3 > 0);
+                }
                 let after = model.range::<str, _>((Bound::Excluded(&*user), Bound::Unbounded));
                 prop_assert!(map.after(Some(&user)).eq(after));
             }

@@ -57,15 +57,56 @@ struct TermState {
     expiry: u64,
     /// That of its last put.
     number: u64,
-    entries: BTreeSet<Entry>,
+    /// How many it has.
+    entries: u64,
 }
 
 /// One member.
 #[derive(Debug, Clone)]
 struct Seat {
-    /// How many terms have it.
-    terms: u32,
+    /// Whose entries it has. What a term has is looked for when it ends: a list for each would take as much again.
+    terms: Terms,
     info: Arc<str>,
+}
+
+/// At least one term. Most users are at one node.
+#[derive(Debug, Clone)]
+enum Terms {
+    One(Uuid),
+    Several(Box<BTreeSet<Uuid>>),
+}
+
+impl Terms {
+    fn contains(&self, term: &Uuid) -> bool {
+        match self {
+            Self::One(one) => one == term,
+            Self::Several(terms) => terms.contains(term),
+        }
+    }
+
+    fn insert(&mut self, term: Uuid) {
+        match self {
+            Self::One(one) if *one == term => {}
+            Self::One(one) => *self = Self::Several(Box::new(BTreeSet::from([*one, term]))),
+            Self::Several(terms) => _ = terms.insert(term),
+        }
+    }
+
+    /// The last one stays.
+    fn remove(&mut self, term: &Uuid) {
+        if let Self::Several(terms) = self
+            && terms.len() > 1
+        {
+            terms.remove(term);
+        }
+    }
+
+    fn is_only(&self, term: &Uuid) -> bool {
+        match self {
+            Self::One(one) => one == term,
+            Self::Several(terms) => terms.len() == 1 && terms.contains(term),
+        }
+    }
 }
 
 /// A transition, or the mark with which a journal begins.
@@ -117,7 +158,7 @@ impl Rosters {
         let state = self.terms.entry(term.name).or_insert(TermState {
             expiry,
             number: 0,
-            entries: BTreeSet::new(),
+            entries: 0,
         });
         state.expiry = expiry;
         let stands = state.number;
@@ -143,7 +184,7 @@ impl Rosters {
         BeatReply::Renewed(Pulse {
             stands: state.number,
             tail,
-            entries: u64::try_from(state.entries.len()).ok(),
+            entries: Some(state.entries),
             hold: Duration::from_micros(hold),
         })
     }
@@ -166,8 +207,13 @@ impl Rosters {
     }
 
     fn bury(&mut self, name: Uuid) {
-        if let Some(state) = self.terms.remove(&name) {
-            self.buried.insert(name, state.entries);
+        if self.terms.remove(&name).is_some() {
+            let rosters = self.members.iter();
+            let entries = rosters.flat_map(|(roster, seats)| {
+                let own = seats.iter().filter(|(_, seat)| seat.terms.contains(&name));
+                own.map(|(user, _)| (roster.clone(), Arc::clone(user)))
+            });
+            self.buried.insert(name, entries.collect());
         }
     }
 
@@ -181,13 +227,14 @@ impl Rosters {
         let expired: Vec<_> = expired.map(|(name, _)| *name).collect();
         expired.into_iter().for_each(|name| self.bury(name));
         if let Some(mut first) = self.buried.first_entry() {
+            let term = *first.key();
             let entries = first.get_mut();
             let chunk: Vec<_> = (0..CHUNK).map_while(|_| entries.pop_first()).collect();
             if entries.is_empty() {
                 first.remove();
             }
             for (roster, user) in chunk {
-                self.leave(&roster, &user);
+                self.leave(term, &roster, &user);
             }
         }
         let left = u64::try_from(self.buried.len()).unwrap_or(u64::MAX);
@@ -227,19 +274,20 @@ impl Rosters {
         limit: Option<u32>,
         now: u64,
     ) -> ItemOutcome {
-        let entry = (item.roster.clone(), Arc::clone(&item.user));
+        let name = term.name;
         let seats = self.members.get(&item.roster);
         let seat = seats.and_then(|seats| seats.get(&item.user));
-        let Some(state) = self.terms.get_mut(&term.name) else {
+        let Some(state) = self.terms.get_mut(&name) else {
             return ItemOutcome::Done;
         };
+        let is_new = !seat.is_some_and(|seat| seat.terms.contains(&name));
         if item.op == PutOp::Leave {
-            let is_last = seat.is_some_and(|seat| seat.terms == 1);
-            if self.hold > now && is_last && state.entries.contains(&entry) {
+            if self.hold > now && seat.is_some_and(|seat| seat.terms.is_only(&name)) {
                 return ItemOutcome::Later;
             }
-            if state.entries.remove(&entry) {
-                self.leave(&item.roster, &item.user);
+            if !is_new {
+                state.entries -= 1;
+                self.leave(name, &item.roster, &item.user);
             }
             return ItemOutcome::Done;
         }
@@ -248,25 +296,25 @@ impl Rosters {
         if item.op == PutOp::Enter && seat.is_none() && is_full {
             return ItemOutcome::Full;
         }
-        let is_new = state.entries.insert(entry);
+        state.entries += u64::from(is_new);
         if item.op == PutOp::Reenter && is_new && self.hold > now {
             // Somebody is still entering what was lost.
             self.hold = self.hold.max(now.saturating_add(micros(term.lease) / 3));
         }
-        self.enter(item, is_new);
+        self.enter(name, item);
         ItemOutcome::Done
     }
 
-    fn enter(&mut self, item: &PutItem, is_new: bool) {
+    fn enter(&mut self, term: Uuid, item: &PutItem) {
         let seats = self.members.entry(item.roster.clone()).or_default();
         let kind = match seats.get_mut(&item.user) {
             None => {
-                let (terms, info) = (1, Arc::clone(&item.info));
+                let (terms, info) = (Terms::One(term), Arc::clone(&item.info));
                 seats.insert(Arc::clone(&item.user), Seat { terms, info });
                 Some(TransitionKind::Joined)
             }
             Some(seat) => {
-                seat.terms += u32::from(is_new);
+                seat.terms.insert(term);
                 let changes = item.op == PutOp::Enter && seat.info != item.info;
                 changes.then(|| {
                     seat.info = Arc::clone(&item.info);
@@ -280,19 +328,19 @@ impl Rosters {
         }
     }
 
-    /// One entry of a user is gone.
-    fn leave(&mut self, roster: &RosterName, user: &Arc<str>) {
+    /// The entry that a term has of a user is gone.
+    fn leave(&mut self, term: Uuid, roster: &RosterName, user: &Arc<str>) {
         let Some(seats) = self.members.get_mut(roster) else {
             return;
         };
-        match seats.get_mut(user) {
-            None => return,
-            Some(seat) if seat.terms > 1 => {
-                seat.terms -= 1;
-                return;
-            }
-            Some(_) => _ = seats.remove(user),
+        let Some(seat) = seats.get_mut(user) else {
+            return;
+        };
+        if !seat.terms.is_only(&term) {
+            seat.terms.remove(&term);
+            return;
         }
+        seats.remove(user);
         let count = seats.len();
         if count == 0 {
             self.members.remove(roster);

@@ -1,12 +1,15 @@
 //! The slots of a node, and what it puts.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
-use super::slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict};
+use super::{
+    slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict},
+    slots::Slots,
+};
 use crate::roster::{
     BeatReply, ItemOutcome, MAX_PUT, Put, PutItem, PutOp, PutReply, RosterName, Term,
 };
@@ -22,8 +25,7 @@ pub struct RosterTable {
     old: Option<Term>,
     number: u64,
     acknowledged: u64,
-    /// Boxed: up to half of a table's places are empty.
-    slots: HashMap<SlotKey, Box<Slot>>,
+    slots: Slots,
     /// Who has come or gone: sent at once.
     fresh: VecDeque<SlotKey>,
     /// Who is entered again: paced.
@@ -49,8 +51,8 @@ impl RosterTable {
 
     /// A connection of a user comes into a group. Whether the entry stands already; if not, a [`Settled`] follows.
     pub fn enter(&mut self, roster: &RosterName, user: &str, info: &str) -> bool {
-        let key: SlotKey = (roster.clone(), user.into());
-        let slot = self.slots.entry(key.clone()).or_default();
+        let key = self.slots.key(roster, user);
+        let slot = self.slots.get_or_insert(&key);
         let is_new_info = slot.info.as_deref() != Some(info);
         slot.connections += 1;
         if is_new_info {
@@ -75,7 +77,7 @@ impl RosterTable {
 
     /// A connection of a user leaves a group. If it was the user's last here, the entry goes at the time `due`.
     pub fn exit(&mut self, roster: &RosterName, user: &str, due: Duration) {
-        let key: SlotKey = (roster.clone(), user.into());
+        let key = self.slots.key(roster, user);
         let Some(slot) = self.slots.get_mut(&key) else {
             return;
         };
@@ -93,7 +95,7 @@ impl RosterTable {
 
     /// How many connections of a user are in a group at this node.
     pub fn connections(&self, roster: &RosterName, user: &str) -> u32 {
-        let slot = self.slots.get(&(roster.clone(), user.into()));
+        let slot = self.slots.get(roster, user);
         slot.map_or(0, |slot| slot.connections)
     }
 }
@@ -114,7 +116,7 @@ impl RosterTable {
     pub fn on_opened(&mut self, term: Term, stands: u64) {
         self.term = Some(term);
         (self.number, self.acknowledged) = (stands, stands);
-        let keys: Vec<_> = self.slots.keys().cloned().collect();
+        let keys: Vec<_> = self.slots.iter().map(|(key, _)| key).collect();
         keys.iter().for_each(|key| self.queue(key, Duration::ZERO));
     }
 
@@ -122,7 +124,7 @@ impl RosterTable {
     pub fn take_ended(&mut self) -> Option<Term> {
         let stands = |slot: &Slot| slot.connections == 0 || slot.known == Known::Mine;
         let ended = self.term.is_some() && self.old.is_some();
-        if ended && !self.is_in_flight && self.slots.values().all(|slot| stands(slot)) {
+        if ended && !self.is_in_flight && self.slots.iter().all(|(_, slot)| stands(slot)) {
             return self.old.take();
         }
         None
@@ -185,7 +187,7 @@ impl RosterTable {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     fn queue_due(&mut self, now: Duration) {
@@ -298,15 +300,14 @@ impl RosterTable {
     /// The registry was away, and is back: who went meanwhile goes at the time `due`, so that users who changed
     /// nodes are entered there first.
     pub fn postpone(&mut self, due: Duration) {
-        let going: Vec<_> = self
-            .slots
-            .iter_mut()
-            .filter(|(_, slot)| slot.connections == 0 && slot.due < due)
-            .map(|(key, slot)| {
+        let slots = self.slots.iter();
+        let going = slots.filter(|(_, slot)| slot.connections == 0 && slot.due < due);
+        let going: Vec<_> = going.map(|(key, _)| key).collect();
+        for key in &going {
+            if let Some(slot) = self.slots.get_mut(key) {
                 slot.due = due;
-                key.clone()
-            })
-            .collect();
+            }
+        }
         self.due.entry(due).or_default().extend(going);
     }
 
@@ -370,7 +371,7 @@ impl RosterTable {
         self.held.clear();
         self.in_flight.clear();
         self.is_in_flight = false;
-        self.slots.retain(|_, slot| {
+        self.slots.retain(|slot| {
             (slot.known, slot.is_queued, slot.is_in_flight) = (Known::Absent, false, false);
             !slot.is_over()
         });
