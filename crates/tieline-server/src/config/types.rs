@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use tieline::Network;
+use tieline::{Network, Origins};
 
 use super::{
     option::{Invalid, Place, Setting},
@@ -143,7 +143,21 @@ impl Setting for Network {
 
 /// An origin as browsers send it, or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin(pub(crate) String);
+pub(crate) struct Origin(String);
+
+impl Origin {
+    /// The origins of a list; `None` if it is empty.
+    pub(crate) fn list(origins: &[Self]) -> Option<Origins> {
+        if origins.is_empty() {
+            return None;
+        }
+        if origins.iter().any(|origin| origin.0 == "*") {
+            return Some(Origins::Any);
+        }
+        let origins = origins.iter().map(|origin| origin.0.clone());
+        Some(Origins::List(origins.collect()))
+    }
+}
 
 impl Setting for Origin {
     const EXPECTED: &'static str = "scheme and host, such as \"https://example.org\", or \"*\"";

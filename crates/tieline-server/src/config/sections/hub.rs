@@ -100,13 +100,7 @@ impl HubSettings {
     }
 
     pub(crate) fn origins(&self) -> Origins {
-        if self.origins.is_empty() {
-            Origins::SameHost
-        } else if self.origins.iter().any(|origin| origin.0 == "*") {
-            Origins::Any
-        } else {
-            Origins::List(self.origins.iter().map(|origin| origin.0.clone()).collect())
-        }
+        Origin::list(&self.origins).unwrap_or(Origins::SameHost)
     }
 }
 

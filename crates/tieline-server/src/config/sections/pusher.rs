@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::config::{hub_name::HubName, secret::Secret, section::section, types::Size};
+use crate::config::{
+    hub_name::HubName,
+    secret::Secret,
+    section::section,
+    types::{Origin, Size},
+};
 
 /// The list of apps.
 pub(crate) const APPS: &str = "pusher.app";
@@ -52,6 +57,10 @@ section! {
             "Whether clients without TLS are refused.",
             "They are told to connect with TLS (4000).",
             live: true;
+        origins: Vec<Origin> = Vec::new(),
+            "Origins whose pages may connect, such as \"https://example.org\"; \"*\" allows all.",
+            "A page of any other origin is refused with 4009. Programs that send no origin always may.",
+            without: "any", live: true;
         client_events: bool = false,
             "Whether clients may send events to private and presence channels.",
             "Otherwise an event of a client is refused.",

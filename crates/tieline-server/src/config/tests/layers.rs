@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use tieline::Origins;
+
 use super::{REGISTRY, load, settings};
 use crate::config::{known::options, sections::hub::Anonymous, settings::Settings, text};
 
@@ -66,21 +68,23 @@ fn hubs_have_tables_over_that_of_all() {
     let settings = settings(file);
     let of = |hub| {
         let hub = settings.hubs.of(hub).unwrap();
-        let origins: Vec<_> = hub.origins.iter().map(|origin| origin.0.as_str()).collect();
-        (hub.anonymous.unwrap(), origins)
+        let Origins::List(origins) = hub.origins() else {
+            panic!("a list is no rule");
+        };
+        (hub.anonymous.unwrap(), origins.join(" "))
     };
     assert_eq!(
         of("chat"),
-        (Anonymous::Never, vec!["https://c"]),
+        (Anonymous::Never, "https://c".into()),
         "a list replaces the list"
     );
     assert_eq!(
         of("news"),
-        (Anonymous::Anyone, vec!["https://a", "https://b"])
+        (Anonymous::Anyone, "https://a https://b".into())
     );
     assert_eq!(
         of("other"),
-        (Anonymous::Never, vec!["https://a", "https://b"])
+        (Anonymous::Never, "https://a https://b".into())
     );
     assert!(settings.hubs.of("other").is_some());
 }

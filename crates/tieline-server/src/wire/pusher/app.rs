@@ -12,11 +12,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
-use tieline::registry::{MAX_TTL, MIN_TTL};
+use tieline::{
+    Origins,
+    registry::{MAX_TTL, MIN_TTL},
+};
 
 use crate::{
     app::hubs::{Hub, Hubs},
-    config::{hub_name::HubName, sections::pusher::AppTable},
+    config::{hub_name::HubName, sections::pusher::AppTable, types::Origin},
     wire::hex,
 };
 
@@ -33,6 +36,8 @@ pub(crate) struct App {
     secret: hmac::Key,
     /// The hub that it shares with others.
     hub: Option<HubName>,
+    /// Whose pages may connect.
+    pub(crate) origins: Origins,
     pub(crate) rules: AppRules,
 }
 
@@ -94,6 +99,7 @@ impl App {
             key,
             secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
             hub: table.hub.clone(),
+            origins: Origin::list(&table.origins).unwrap_or(Origins::Any),
             rules: AppRules {
                 enabled: table.enabled,
                 tls_only: table.tls_only,
@@ -275,6 +281,7 @@ mod tests {
             enabled: true,
             hub: None,
             tls_only: false,
+            origins: Vec::new(),
             client_events: false,
             max_client_event_rate: 10,
             max_event: Size(10_240),

@@ -19,6 +19,9 @@ pub(super) struct Refused {
     pub(super) reason: &'static str,
 }
 
+/// Neither a signature nor the page permits it.
+pub(super) const UNAUTHORIZED: u16 = 4009;
+
 /// The client may try again in a while.
 const OVER_CAPACITY: u16 = 4100;
 
@@ -61,6 +64,11 @@ impl Refused {
     pub(super) fn no_protocol() -> Self {
         let message = "the query has no version of the protocol: add protocol=7";
         Self::new(StatusCode::BAD_REQUEST, 4008, message, "protocol")
+    }
+
+    pub(super) fn origin() -> Self {
+        let message = "pages of this origin may not connect to this app";
+        Self::new(StatusCode::FORBIDDEN, UNAUTHORIZED, message, "origin")
     }
 
     /// What may be over soon.

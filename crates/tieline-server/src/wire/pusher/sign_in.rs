@@ -16,12 +16,10 @@ use super::{
         InvalidMember, Member, SignedIn,
         watchlist::{self, MAX_WATCHED},
     },
+    refused::UNAUTHORIZED,
     signed::{self, InvalidSignature},
 };
 use crate::metrics::METRICS;
-
-/// The code of errors about a signature.
-const UNAUTHORIZED: u16 = 4009;
 
 /// The code of errors about a watchlist.
 const WATCHLIST: u16 = 4302;

@@ -190,6 +190,9 @@ impl<H: Handler> RouteState<H> {
         if app.rules.tls_only && !pusher.is_tls && !is_forwarded_from_tls(request) {
             return Err(Refused::tls_only());
         }
+        if !app.origins.allow(request) {
+            return Err(Refused::origin());
+        }
         let protocol = protocol(request)?;
         let address = request.remote_addr().map(|address| address.ip());
         let limits = Arc::clone(&hub.rules().limits);
@@ -212,7 +215,7 @@ impl<H: Handler> RouteState<H> {
             .farewell(farewell)
             .if_refused(|refusal| Refused::by_node(refusal).farewell())
             .id(id)
-            // Signatures say what a client may do, and no page has them on its own.
+            // Those of the app have been asked.
             .any_origin();
         // Whichever it is: clients that get none of theirs back fail.
         if let Some(subprotocol) = request.subprotocols().next() {

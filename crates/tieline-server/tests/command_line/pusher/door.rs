@@ -115,6 +115,21 @@ fn an_app_may_be_disabled_or_for_tls_only() {
 }
 
 #[test]
+fn an_app_may_be_for_some_pages_only() {
+    let nodes = Nodes::one("origins = [\"https://app.example.org\"]");
+    let address = nodes.address();
+    let of = |origin: &str| format!("Origin: {origin}\r\n");
+    let (code, message) = refused(address, &path(), &of("https://other.example.org"));
+    assert_eq!(code, 4009);
+    assert!(message.contains("origin"), "{message}");
+    Pusher::connect_by(address, &path(), &of("https://app.example.org")).lives();
+    // Programs send none.
+    nodes.client().lives();
+    let nodes = Nodes::one("");
+    Pusher::connect_by(nodes.address(), &path(), &of("https://other.example.org")).lives();
+}
+
+#[test]
 fn an_app_has_so_many_clients_on_a_node() {
     let nodes = Nodes::one("max_connections = 2");
     let mut clients = [nodes.client(), nodes.client()];

@@ -47,6 +47,7 @@ fn apps() -> LiveApps {
         enabled: true,
         hub: Some("chat".parse().unwrap()),
         tls_only: false,
+        origins: Vec::new(),
         client_events: false,
         max_client_event_rate: 10,
         max_event: Size(10_240),
