@@ -42,6 +42,13 @@ pub(super) struct Reading {
     pub(super) since: Vec<JournalEntry>,
 }
 
+impl Reading {
+    /// Whether nothing of the roster is read yet.
+    pub(super) fn is_unread(&self) -> bool {
+        self.next.is_none() && !self.is_complete
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     /// At the position of the view, unless it is being read.
@@ -124,14 +131,14 @@ impl Followed {
         busy.tell(kind, Arc::clone(user), Arc::clone(info));
     }
 
-    /// The reader is at this position: the roster may be known now.
-    pub(super) fn meet(&mut self, busy: &mut Busy, at: &Position, is_settling: bool) {
+    /// The reader is at this position: whether the roster has become known.
+    pub(super) fn meet(&mut self, busy: &mut Busy, at: &Position, is_settling: bool) -> bool {
         let Some(reading) = &mut busy.reading else {
-            return;
+            return false;
         };
         reading.tails.retain(|tail| !at.has_reached(tail));
         if !reading.is_complete || !reading.tails.is_empty() {
-            return;
+            return false;
         }
         let Reading { members, since, .. } = busy.reading.take().unwrap_or_default();
         let mut truth = members;
@@ -142,6 +149,7 @@ impl Followed {
             }
         }
         self.present(busy, truth, is_settling);
+        true
     }
 
     /// The roster is known at the position of the view.

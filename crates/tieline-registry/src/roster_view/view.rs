@@ -1,7 +1,7 @@
 //! The rosters that a node follows, at one position of the journal.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{HashMap, VecDeque},
     time::Duration,
 };
 
@@ -22,8 +22,15 @@ pub struct RosterView {
     /// Where the reader is; `None` until a roster was read.
     at: Option<Position>,
     rosters: HashMap<RosterName, Followed>,
-    /// Those of them with which something goes on. Few, so that no step takes time for all that are followed.
-    busy: BTreeMap<RosterName, Busy>,
+    /// Those of them with which something goes on.
+    busy: HashMap<RosterName, Busy>,
+    /// Those of which nothing is read yet, in the order in which they are. One that is followed no longer may be here.
+    unread: VecDeque<RosterName>,
+    /// Those of which something is read that does not count yet. What happens to others concerns no more of them than
+    /// these: a node follows tens of thousands.
+    being_read: Vec<RosterName>,
+    /// Those of which there may be something to tell, some of them twice.
+    changed: Vec<RosterName>,
     settling: Option<Settling>,
 }
 
@@ -59,6 +66,7 @@ impl RosterView {
         if !self.rosters.contains_key(roster) {
             self.rosters.insert(roster.clone(), Followed::default());
             self.busy.entry(roster.clone()).or_default().read_again();
+            self.unread.push_back(roster.clone());
         }
     }
 
@@ -67,7 +75,7 @@ impl RosterView {
         self.rosters.remove(roster);
         self.busy.remove(roster);
         if self.rosters.is_empty() {
-            (self.at, self.settling) = (None, None);
+            *self = Self::new(self.lease);
         }
     }
 
@@ -92,15 +100,36 @@ impl RosterView {
 /// What the driver reads.
 impl RosterView {
     /// The next roster or page to read.
-    pub fn next_fetch(&self) -> Option<Fetch> {
-        self.busy.iter().find_map(|(name, busy)| {
-            let reading = busy.reading.as_ref()?;
-            match &reading.next {
-                _ if reading.is_complete => None,
-                None => Some(Fetch::Roster(name.clone())),
-                Some(cursor) => Some(Fetch::Page(name.clone(), cursor.clone())),
-            }
-        })
+    pub fn next_fetch(&mut self) -> Option<Fetch> {
+        self.next_fetches(1).pop()
+    }
+
+    /// What to read next, at most so many rosters or pages. They may be asked for at once: what answers them is no older than
+    /// the position. As long as there is none, it is one.
+    pub fn next_fetches(&mut self, most: usize) -> Vec<Fetch> {
+        let most = if self.at.is_none() { 1 } else { most };
+        let busy = &self.busy;
+        let page = |name: &RosterName| {
+            let reading = busy.get(name)?.reading.as_ref()?;
+            let cursor = reading.next.as_ref().filter(|_| !reading.is_complete)?;
+            Some(Fetch::Page(name.clone(), cursor.clone()))
+        };
+        let mut fetches: Vec<_> = self.being_read.iter().filter_map(page).take(most).collect();
+        let is_unread = |name: &RosterName| {
+            let reading = busy.get(name).and_then(|one| one.reading.as_ref());
+            reading.is_some_and(|reading| reading.is_unread())
+        };
+        while self.unread.front().is_some_and(|name| !is_unread(name)) {
+            self.unread.pop_front();
+        }
+        let unread = self.unread.iter().filter(|name| is_unread(name));
+        fetches.extend(
+            unread
+                .take(most - fetches.len())
+                .cloned()
+                .map(Fetch::Roster),
+        );
+        fetches
     }
 
     /// A roster was read.
@@ -123,7 +152,13 @@ impl RosterView {
             }
             None => reading.next = Some(Cursor::default()),
         }
-        followed.meet(busy, &at, is_settling);
+        let known = followed.meet(busy, &at, is_settling);
+        let list = if known {
+            &mut self.changed
+        } else {
+            &mut self.being_read
+        };
+        list.push(name.clone());
     }
 
     /// A page was read.
@@ -147,7 +182,9 @@ impl RosterView {
             .extend(members.map(|one| (one.user, one.info)));
         reading.is_complete = page.next.is_none();
         reading.next = page.next;
-        followed.meet(busy, at, is_settling);
+        if followed.meet(busy, at, is_settling) {
+            self.changed.push(name.clone());
+        }
     }
 
     /// The journal was read from the position on. Whether there may be more.
@@ -165,6 +202,7 @@ impl RosterView {
             if let Some(followed) = self.rosters.get_mut(&entry.roster) {
                 let busy = self.busy.entry(entry.roster.clone()).or_default();
                 followed.apply(busy, &entry, is_settling);
+                self.changed.push(entry.roster);
             }
             self.reach(entry.position);
         }
@@ -179,11 +217,18 @@ impl RosterView {
 
     fn reach(&mut self, at: Position) {
         let is_settling = self.settling.is_some();
-        for (roster, busy) in &mut self.busy {
-            if let Some(followed) = self.rosters.get_mut(roster) {
-                followed.meet(busy, &at, is_settling);
+        let (rosters, changed) = (&mut self.rosters, &mut self.changed);
+        let all_busy = &mut self.busy;
+        self.being_read.retain(|name| {
+            let (Some(followed), Some(busy)) = (rosters.get_mut(name), all_busy.get_mut(name))
+            else {
+                return false;
+            };
+            if followed.meet(busy, &at, is_settling) {
+                changed.push(name.clone());
             }
-        }
+            busy.reading.is_some()
+        });
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
         if tail.is_some_and(|tail| at.has_reached(tail)) {
             self.settle();
@@ -193,12 +238,19 @@ impl RosterView {
 
     /// The end of the journal. What was read before, and whose end was not met, is of a journal that is lost.
     fn on_end(&mut self) {
-        for busy in self.busy.values_mut() {
-            let unmet = busy.reading.as_ref();
-            if unmet.is_some_and(|reading| !reading.tails.is_empty()) {
+        let (all_busy, unread) = (&mut self.busy, &mut self.unread);
+        self.being_read.retain(|name| {
+            let Some(busy) = all_busy.get_mut(name) else {
+                return false;
+            };
+            let reading = busy.reading.as_ref();
+            let is_unmet = reading.is_some_and(|reading| !reading.tails.is_empty());
+            if is_unmet {
                 busy.read_again();
+                unread.push_back(name.clone());
             }
-        }
+            !is_unmet
+        });
         if let Some(settling) = &mut self.settling {
             settling.tail = None;
         }
@@ -214,6 +266,8 @@ impl RosterView {
         for roster in self.rosters.keys() {
             self.busy.entry(roster.clone()).or_default().read_again();
         }
+        self.unread = self.rosters.keys().cloned().collect();
+        self.being_read.clear();
     }
 
     /// Whether the view needs a beat to settle: a lease has passed, and everything is read.
@@ -245,17 +299,20 @@ impl RosterView {
     fn settle(&mut self) {
         self.settling = None;
         self.busy.values_mut().for_each(Busy::settle);
+        self.changed = self.busy.keys().cloned().collect();
     }
 
     /// What is to be told, of each roster at once.
     pub fn take_updates(&mut self) -> Vec<(RosterName, Update)> {
-        let mut updates = Vec::new();
-        self.busy.retain(|roster, busy| {
-            let followed = self.rosters.get_mut(roster);
-            let update = followed.and_then(|followed| followed.take_update(busy));
-            updates.extend(update.map(|update| (roster.clone(), update)));
-            !busy.is_over()
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let updates = changed.filter_map(|name| {
+            let busy = self.busy.get_mut(&name)?;
+            let update = self.rosters.get_mut(&name)?.take_update(busy);
+            if busy.is_over() {
+                self.busy.remove(&name);
+            }
+            Some((name, update?))
         });
-        updates
+        updates.collect()
     }
 }

@@ -18,6 +18,7 @@ use tieline::{Cluster, Origins, Presence, PresenceConfig};
 use super::{
     access::Access,
     limits::{HubLimits, Quotas},
+    notices::Notices,
     refusals::Refusals,
 };
 use crate::config::{hub_name::HubName, per_hub::PerHub};
@@ -71,6 +72,7 @@ struct Shared {
     rules: LiveHubRules,
     quotas: Arc<Quotas>,
     refusals: Refusals,
+    notices: Notices,
     members: PresenceConfig,
     /// Made when it is needed first: it costs the registry something all the time. `None` if it cannot be.
     presence: OnceLock<Option<Presence>>,
@@ -113,6 +115,7 @@ impl Hubs {
             rules,
             quotas: Arc::new(Quotas::new()),
             refusals: Refusals::default(),
+            notices: Notices::default(),
             members,
             presence: OnceLock::new(),
             open: Mutex::default(),
@@ -127,6 +130,11 @@ impl Hubs {
     /// Who was refused lately.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.0.refusals
+    }
+
+    /// What other nodes tell this one.
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     /// The cluster, in the default namespace, which no hub is.

@@ -24,6 +24,7 @@ pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod name;
+pub(crate) mod notices;
 pub(crate) mod opened;
 pub(crate) mod operations;
 pub(crate) mod pattern;

@@ -13,7 +13,6 @@ use tieline_registry::{
     roster_table::Verdict,
 };
 use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
@@ -343,10 +342,7 @@ impl Presence {
     /// Hands the changes of all groups to a dispatcher, while no other node does. Call it on several nodes: one of
     /// them dispatches, and another takes over within a lease and the grace when it dies.
     pub fn dispatch(&self, dispatcher: impl Dispatcher) -> Dispatching {
-        let task = DispatchTask::new(Arc::clone(&self.shared), dispatcher).run();
-        Dispatching {
-            _task: AbortOnDropHandle::new(tokio::spawn(task)),
-        }
+        DispatchTask::start(Arc::clone(&self.shared), dispatcher)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads the journal for all followers of this node.
 //!
-//! Owns when it is read. Invariant: requests follow one another, so that each answer is newer than the one before:
-//! the view depends on it.
+//! Owns when it is read, and how much at once. Invariant: the journal is read alone, after all that was asked for before
+//! is answered, so that each answer is newer than its position: the view depends on it.
 
 use std::{
     sync::{
@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use tieline_registry::{
-    JournalReply, RegistryError,
+    JournalReply, RegistryError, RosterName, RosterPage, RosterReply,
     roster_view::{Fetch, RosterView},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -26,8 +27,9 @@ use super::{
 const POLL: Duration = Duration::from_millis(50);
 /// Members that are read at once; of larger rosters, pages are.
 pub(super) const FEW: usize = 512;
-/// Rosters or pages that are read before the journal is.
-const FETCHES: usize = 16;
+/// Rosters or pages that are asked for at once. A node that starts again follows tens of thousands: one after the other,
+/// each would wait for the round trips of all before it. Pages of a thousand cost a registry 1 ms each.
+const AT_ONCE: usize = 64;
 /// Before a request is sent again to a registry that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 /// Between two looks for followers that have gone, which takes time for each.
@@ -110,12 +112,7 @@ impl Reader {
     /// Reads what is new.
     async fn step(&mut self) -> Result<(), RegistryError> {
         loop {
-            for _ in 0..FETCHES {
-                let Some(fetch) = self.view.next_fetch() else {
-                    break;
-                };
-                self.fetch(fetch).await?;
-            }
+            self.fetch().await?;
             let more = self.read().await?;
             self.subscribers.tell(&mut self.view);
             if !more && self.view.next_fetch().is_none() {
@@ -125,26 +122,19 @@ impl Reader {
         self.settle().await
     }
 
-    async fn fetch(&mut self, fetch: Fetch) -> Result<(), RegistryError> {
-        match fetch {
-            Fetch::Roster(name) => {
-                let asked = self.shared.ask("read a roster", |rosters| {
-                    let name = name.clone();
-                    Box::pin(async move { rosters.roster(&name, FEW).await })
-                });
-                let reply = asked.await?;
-                self.view.on_roster(&name, reply);
-            }
-            Fetch::Page(name, cursor) => {
-                let asked = self.shared.ask("read a page of a roster", |rosters| {
-                    let name = name.clone();
-                    Box::pin(async move { rosters.page(&name, cursor).await })
-                });
-                let page = asked.await?;
-                self.view.on_page(&name, page);
+    /// Reads some of the rosters that are to be read.
+    async fn fetch(&mut self) -> Result<(), RegistryError> {
+        let fetches = self.view.next_fetches(AT_ONCE).into_iter();
+        let answers = join_all(fetches.map(|fetch| ask(&self.shared, fetch))).await;
+        let mut outcome = Ok(());
+        for answer in answers {
+            match answer {
+                Ok(Answer::Roster(name, reply)) => self.view.on_roster(&name, reply),
+                Ok(Answer::Page(name, page)) => self.view.on_page(&name, page),
+                Err(error) => outcome = Err(error),
             }
         }
-        Ok(())
+        outcome
     }
 
     /// Reads the journal once. Whether there may be more.
@@ -178,5 +168,32 @@ impl Reader {
         let reply = asked.await?;
         self.view.on_beat(&reply);
         Ok(())
+    }
+}
+
+/// What was read of a roster.
+enum Answer {
+    Roster(RosterName, RosterReply),
+    Page(RosterName, RosterPage),
+}
+
+async fn ask(shared: &Shared, fetch: Fetch) -> Result<Answer, RegistryError> {
+    match fetch {
+        Fetch::Roster(name) => {
+            let asked = shared.ask("read a roster", |rosters| {
+                let name = name.clone();
+                Box::pin(async move { rosters.roster(&name, FEW).await })
+            });
+            let reply = asked.await?;
+            Ok(Answer::Roster(name, reply))
+        }
+        Fetch::Page(name, cursor) => {
+            let asked = shared.ask("read a page of a roster", |rosters| {
+                let name = name.clone();
+                Box::pin(async move { rosters.page(&name, cursor).await })
+            });
+            let page = asked.await?;
+            Ok(Answer::Page(name, page))
+        }
     }
 }

@@ -168,6 +168,9 @@ impl<E: Events> Handler for WebPubSub<E> {
         if inspection::is_inspection(&request) {
             return self.inspector.answer(&request).await;
         }
+        if let Some(answer) = self.inspector.hubs().notices().answer(&request) {
+            return answer;
+        }
         let changed = |connection: &Connection, change, group: &str| {
             self.events.group_changed(connection, change, group);
         };

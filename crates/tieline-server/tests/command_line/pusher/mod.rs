@@ -35,7 +35,7 @@ const SECRET: &str = "7ad3773142a6692b25b8";
 struct Nodes {
     servers: Vec<Server>,
     _folder: TempDir,
-    _redis: Option<Redis>,
+    redis: Option<Redis>,
 }
 
 impl Nodes {
@@ -51,12 +51,16 @@ impl Nodes {
         Self {
             servers: vec![server],
             _folder: folder,
-            _redis: None,
+            redis: None,
         }
     }
 
     /// Two nodes of a cluster.
     fn two(app: &str) -> Self {
+        Self::many(app, 2)
+    }
+
+    fn many(app: &str, count: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         let redis = runtime.block_on(Redis::start());
@@ -66,9 +70,9 @@ impl Nodes {
         let flags = [&flags[..], &["--peers-listen", "127.0.0.1:0"]].concat();
         let node = || Server::start(tieline(&flags), drop);
         Self {
-            servers: vec![node(), node()],
+            servers: (0..count).map(|_| node()).collect(),
             _folder: folder,
-            _redis: Some(redis),
+            redis: Some(redis),
         }
     }
 

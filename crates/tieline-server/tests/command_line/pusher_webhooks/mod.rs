@@ -1,6 +1,7 @@
 //! Webhooks of apps of Pusher Channels: what servers are posted, over nodes that come and go.
 
 mod clients;
+mod ends;
 mod events;
 mod faults;
 mod settings;
