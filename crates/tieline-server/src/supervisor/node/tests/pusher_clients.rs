@@ -1,5 +1,5 @@
 //! What an idle client of Pusher Channels costs the node, with its subscription, its share of the channel, and what
-//! the registry in memory keeps of it.
+//! the registry in memory keeps of it. Where the channel is shared, so is what it costs.
 
 use super::*;
 use crate::{
@@ -56,56 +56,56 @@ async fn subscribe((client, id): (&mut TcpStream, &str), app: &App, channel: &st
     read_until(client, "subscription_succeeded").await;
 }
 
-/// Bytes and blocks per client, whose channels are those that `channel` says.
-fn cost_of(channel: fn(usize) -> Option<String>) -> (u64, u64) {
+/// A client that is subscribed.
+async fn subscriber(address: SocketAddr, app: &App, channel: &str, user: usize) -> TcpStream {
+    let (mut client, id) = connect_to_app(address).await;
+    subscribe((&mut client, &id), app, channel, user).await;
+    client
+}
+
+/// Waits until every room has been told of all who have come: changes are told in order, so a room that is told of a
+/// new one is the last.
+async fn told(address: SocketAddr, app: &App, round: usize) -> [TcpStream; 2] {
+    let channel = format!("presence-last-{round}");
+    let mut first = subscriber(address, app, &channel, 0).await;
+    let second = subscriber(address, app, &channel, 1).await;
+    read_until(&mut first, "member_added").await;
+    [first, second]
+}
+
+/// Bytes and blocks per client in presence channels of this many.
+fn cost(room: usize) -> (u64, u64) {
     let runtime = runtime();
     let apps = Apps::of(&[table()], Duration::from_mins(2)).unwrap();
     let app = apps.by_id("3").unwrap();
     let address = runtime.block_on(start(&[table()]));
-    let mut clients = Vec::with_capacity(BEFORE + COUNTED);
+    let mut clients = Vec::with_capacity(BEFORE + COUNTED + 4);
     let mut open = |count: usize| {
         for _ in 0..count {
             let user = clients.len();
+            let channel = format!("presence-{}", user / room);
             let client = async {
-                let (mut client, id) = connect_to_app(address).await;
-                if let Some(channel) = channel(user) {
-                    subscribe((&mut client, &id), app, &channel, user).await;
-                }
-                client
+                let client = subscriber(address, app, &channel, user);
+                timeout(DEADLINE, client).await
             };
-            let client = async { timeout(DEADLINE, client).await };
             clients.push(runtime.block_on(client).unwrap());
         }
-        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(300)).await });
+        let round = clients.len();
+        let told = async { timeout(DEADLINE, told(address, app, round)).await };
+        clients.extend(runtime.block_on(told).unwrap());
     };
     open(BEFORE);
     let counted = measure(|| open(COUNTED));
     let per_client = |sum: i64| u64::try_from(sum).unwrap() / COUNTED as u64;
-    (
-        per_client(counted.bytes_current),
-        per_client(counted.count_current),
-    )
+    let bytes = per_client(counted.bytes_current);
+    (bytes, per_client(counted.count_current))
 }
 
 #[test]
 fn an_idle_subscriber_costs_little() {
-    for (name, channel) in [
-        ("none", (|_| None) as fn(usize) -> Option<String>),
-        ("alone, public", |user| Some(format!("room-{user}"))),
-        ("public of 10", |user| Some(format!("room-{}", user / 10))),
-        ("alone, presence", |user| Some(format!("presence-{user}"))),
-        ("presence of 10", |user| {
-            Some(format!("presence-{}", user / 10))
-        }),
-        ("presence of 100", |user| {
-            Some(format!("presence-{}", user / 100))
-        }),
-    ] {
-        if std::env::var("ONLY").is_ok_and(|only| only != name) {
-            continue;
-        }
-        let (bytes, blocks) = cost_of(channel);
-        println!("{name}: {bytes} bytes in {blocks} blocks");
+    for (room, most_bytes, most_blocks) in [(1, 2_450, 27), (10, 1_720, 16)] {
+        let (bytes, blocks) = cost(room);
+        let found = format!("{bytes} bytes in {blocks} blocks, in channels of {room}");
+        assert!(bytes <= most_bytes && blocks <= most_blocks, "{found}");
     }
-    panic!("figures");
 }
