@@ -5,16 +5,16 @@
     tests/bench/followers.py --followers 3       only 3
     tests/bench/followers.py --seconds 10        longer at each rate
 
-Redis runs on the first CPU; the followers, and the node whose users come and go, share the others. The example
+Redis runs on the first CPU; the followers, and the nodes whose users come and go, share the others. The example
 `rosters`, release build, is all of them (`cargo build --release -p tieline --all-features --example rosters`). A row
 per number of followers and rate: the transitions that the journal has got, the processor time of Redis and of a
-follower, and how late a transition was told, at most and in the end. `behind` means later than a second.
+follower, each also per transition, and how late one was told, at most and in the end, if another node makes it that
+does nothing else. `behind` means later than a second, or told everything anew.
 """
 
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -23,7 +23,9 @@ import time
 from figures import RELEASE, free_port, wait_for
 
 ROSTERS = str(RELEASE / "examples" / "rosters")
-RATES = [1000 * 2**step for step in range(9)]
+RATES = [2000 * 2**step for step in range(8)]
+# Nodes whose users come and go, by the groups that they come into: so none enters whom another has entered.
+GROUPS = [1000, 1001, 1003, 1007]
 TICKS = os.sysconf("SC_CLK_TCK")
 # As late as this, a follower has fallen behind.
 BEHIND = 1000
@@ -66,8 +68,11 @@ def ask(port, *words):
 def measure(redis, port, followers, rate, seconds, cpus):
     """Yields rate, seconds of Redis and of a follower per second, lateness at most and in the end, and whether any was
     told everything anew."""
-    command = ["taskset", "-c", cpus, ROSTERS, "--registry", f"redis://127.0.0.1:{port}", "change", "--rate", str(rate)]
-    node = subprocess.Popen(command)
+    command = ["taskset", "-c", cpus, ROSTERS, "--registry", f"redis://127.0.0.1:{port}", "change"]
+    nodes = [subprocess.Popen(command)]
+    if rate:
+        shares = ["--rate", str(rate // len(GROUPS)), "--groups"]
+        nodes += [subprocess.Popen([*command, *shares, str(groups)]) for groups in GROUPS]
     try:
         # Users stay for a second; then as many go as come.
         time.sleep(3)
@@ -86,8 +91,9 @@ def measure(redis, port, followers, rate, seconds, cpus):
         anew = sum(one.lines[-1][3] - one.lines[0][3] for one in followers)
         return (last - first) / took, share[0], sum(share[1:]) / len(followers), latest, in_the_end, anew
     finally:
-        node.send_signal(signal.SIGKILL)
-        node.wait()
+        for node in nodes:
+            node.kill()
+            node.wait()
 
 
 def rows(count, seconds):

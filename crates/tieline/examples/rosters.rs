@@ -22,7 +22,10 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use futures_util::FutureExt;
-use tieline::{Change, Cluster, ClusterConfig, Config, Exit, Following, Hub, Presence, registry};
+use tieline::{
+    Change, Cluster, ClusterConfig, Config, Exit, Following, Hub, Presence, TransitionKind,
+    registry,
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// The group that is followed.
@@ -150,11 +153,12 @@ async fn follow(mut clock: Following) -> anyhow::Result<()> {
                     }
                     Some(Change::Transitions { transitions, .. }) => transitions
                         .iter()
+                        // Who goes has come long before, if its node has died.
+                        .filter(|one| one.kind != TransitionKind::Left)
                         .filter_map(|one| one.member.info.parse().ok())
                         .collect(),
                     _ => bail!("the presence has ended"),
                 };
-                // Who has gone is older than who has come.
                 if let Some(newest) = times.into_iter().max() {
                     heard += 1;
                     latest = unix_micros().saturating_sub(newest) / 1000;

@@ -227,7 +227,8 @@ impl RosterView {
             if followed.meet(busy, &at, is_settling) {
                 changed.push(name.clone());
             }
-            busy.reading.is_some()
+            let reading = busy.reading.as_ref();
+            reading.is_some_and(|reading| !reading.is_unread())
         });
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
         if tail.is_some_and(|tail| at.has_reached(tail)) {

@@ -51,9 +51,13 @@ impl Writer {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            if let Err(error) = self.step().await {
-                tracing::debug!(%error, "failed to keep the rosters up to date");
-                self.has_failed = true;
+            match self.step().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "failed to keep the rosters up to date");
+                    self.has_failed = true;
+                }
             }
             self.wait().await;
         }
@@ -79,12 +83,12 @@ impl Writer {
         let _ = timeout(left, self.shared.changed.notified()).await;
     }
 
-    /// Does what there is to do now.
-    async fn step(&mut self) -> Result<(), RegistryError> {
+    /// Does what there is to do now. Whether there is more.
+    async fn step(&mut self) -> Result<bool, RegistryError> {
         if self.shared.is_draining.load(Relaxed) {
             // The term is left to its end.
             sleep_until(Instant::now() + self.shared.lease).await;
-            return Ok(());
+            return Ok(false);
         }
         self.open().await?;
         if self.has_failed || Instant::now() >= self.next_beat {
@@ -96,12 +100,19 @@ impl Writer {
             let due = self.shared.now() + self.shared.config.grace;
             self.shared.table(|table| table.postpone(due));
         }
-        while self.put().await? {}
+        // However much waits: a term that is not renewed is over, and then everybody has to be entered again.
+        let until = self.next_beat.min(self.next_tend);
+        let has_more = loop {
+            let has_more = self.put().await?;
+            if !has_more || Instant::now() >= until {
+                break has_more;
+            }
+        };
         self.end_old().await?;
         if Instant::now() >= self.next_tend {
             self.tend().await?;
         }
-        Ok(())
+        Ok(has_more)
     }
 
     /// Begins a term, if there is none. Its name is new, also after a request that was not answered.

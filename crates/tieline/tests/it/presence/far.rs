@@ -34,7 +34,8 @@ fn a_node_that_follows_many_groups_reads_many_at_once() {
         let far = registry::connect(&url, "tieline").await.unwrap();
         let (_b, on_b) = node(&far).await;
         let begun = Instant::now();
-        join_all(groups.iter().map(|group| async {
+        let on_b = &on_b;
+        join_all(groups.iter().map(|group| async move {
             let mut following = on_b.follow(group).await.unwrap();
             let Some(Change::Snapshot { members, .. }) = following.next().await else {
                 panic!("{group} was not read");

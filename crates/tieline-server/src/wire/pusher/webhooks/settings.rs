@@ -7,8 +7,9 @@ use std::{fmt, time::Duration};
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 
-use crate::config::{
-    hub_name::HubName, sections::pusher_webhooks::WebhookEvent, webhook_url::WebhookUrl,
+use crate::{
+    config::{hub_name::HubName, sections::pusher_webhooks::WebhookEvent, webhook_url::WebhookUrl},
+    wire::hex,
 };
 
 /// One webhook.
