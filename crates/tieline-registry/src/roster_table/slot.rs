@@ -20,6 +20,10 @@ pub(super) enum Known {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is known for itself, and there are many slots"
+)]
 pub(super) struct Slot {
     /// Connections of the user at this node that are in the group.
     pub(super) connections: u32,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::followed::{Busy, Followed, Update};
+use super::followed::{Busy, Followed, Reading, Update};
 use crate::{
     roster::{
         BeatReply, JournalReply, MAX_READ, Member, Position, RosterName, RosterPage, RosterReply,
@@ -117,7 +117,7 @@ impl RosterView {
         let mut fetches: Vec<_> = self.being_read.iter().filter_map(page).take(most).collect();
         let is_unread = |name: &RosterName| {
             let reading = busy.get(name).and_then(|one| one.reading.as_ref());
-            reading.is_some_and(|reading| reading.is_unread())
+            reading.is_some_and(Reading::is_unread)
         };
         while self.unread.front().is_some_and(|name| !is_unread(name)) {
             self.unread.pop_front();

@@ -14,6 +14,7 @@ fn table() -> AppTable {
         secret: Some(Secret::new("7ad3773142a6692b25b8")),
         enabled: true,
         hub: None,
+        origins: Vec::new(),
         tls_only: false,
         client_events: false,
         max_client_event_rate: 10,
