@@ -96,8 +96,8 @@ async fn change(presence: &Presence, rate: u32, groups: u32) -> anyhow::Result<(
     loop {
         steps.tick().await;
         let now = Instant::now();
-        let wanted = start.elapsed().as_secs_f64() * f64::from(rate) / 2.0;
-        while (come as f64) < wanted {
+        let wanted = start.elapsed().as_micros() * u128::from(rate) / 2_000_000;
+        while u128::from(come) < wanted {
             let (group, user) = (
                 format!("group {}", come % u64::from(groups)),
                 format!("user {come}"),

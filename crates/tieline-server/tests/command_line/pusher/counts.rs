@@ -102,21 +102,25 @@ fn changes_on_several_nodes_are_told_once_for_the_cluster() {
     }
     // Then the nodes know each other.
     while watcher.next() != count("a", 4) {}
-    let (stop, is_over) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let (stop, begun) = (Arc::new(AtomicBool::new(false)), Instant::now());
     let churning = others.into_iter().map(|mut client| {
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
-            while !stop.load(Relaxed) {
+            loop {
+                // Something changes after all has been told, too.
+                let is_last = stop.load(Relaxed);
                 client.send(r#"{"event":"pusher:unsubscribe","data":{"channel":"a"}}"#);
                 client.ask_to_subscribe("a");
+                if is_last {
+                    return client;
+                }
                 std::thread::sleep(Duration::from_millis(30));
             }
-            client
         })
     });
     let churning: Vec<_> = churning.collect();
     let mut told = 0;
-    while is_over.elapsed() < TIME {
+    while begun.elapsed() < TIME {
         watcher.next();
         told += 1;
     }
