@@ -346,7 +346,9 @@ FIGURES = {
     "pusher-rooms": Ratio("800 Pusher clients that each send to a presence channel of 10", 0.6, "rooms", [*PUSHER, *BARE, *BIG], base="yardstick, bare frames"),
     "pusher-publish": Ratio("signed events over HTTP to a channel of one, 8 connections", 0.4, "rest", ONE_EVENT, base="an axum handler"),
     "pusher-batches": Number("events in batches of 10, relative to one by one", 3, "{:.2f}", True, batches),
-    "pusher-idle": Number("resident bytes per idle Pusher client in a presence channel, 8,000 connections", 1_700, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{id}"], 8_000)),
+    # A room has ten members, unless another number is set.
+    "pusher-idle": Number("resident bytes per idle Pusher client in a presence channel of ten, 8,000 connections", 1_700, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{room}"], 8_000)),
+    "pusher-idle-alone": Number("the same, each alone in its presence channel", 3_000, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{id}"], 8_000)),
     "pusher-joins": Number("µs of Redis per member that enters a presence channel", 10, "{:.1f}", False, joins),
     "threads-echo": Ratio("echo with two threads, CPU time per message", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
     "threads-broadcast": Ratio("broadcast with two threads, CPU time per message", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::followed::{Followed, Reading, Update};
+use super::followed::{Busy, Followed, Reading, Update};
 use crate::{
     roster::{
         BeatReply, JournalReply, MAX_READ, Member, Position, RosterName, RosterPage, RosterReply,
@@ -22,6 +22,8 @@ pub struct RosterView {
     /// Where the reader is; `None` until a roster was read.
     at: Option<Position>,
     rosters: HashMap<RosterName, Followed>,
+    /// Those of them with which something goes on.
+    busy: HashMap<RosterName, Busy>,
     /// Those of which nothing is read yet, in the order in which they are. One that is followed no longer may be here.
     unread: VecDeque<RosterName>,
     /// Those of which something is read that does not count yet. What happens to others concerns no more of them than
@@ -62,9 +64,8 @@ impl RosterView {
     /// Begins to follow a roster, unless it is followed already.
     pub fn follow(&mut self, roster: &RosterName) {
         if !self.rosters.contains_key(roster) {
-            let mut followed = Followed::default();
-            followed.read_again();
-            self.rosters.insert(roster.clone(), followed);
+            self.rosters.insert(roster.clone(), Followed::default());
+            self.busy.entry(roster.clone()).or_default().read_again();
             self.unread.push_back(roster.clone());
         }
     }
@@ -72,6 +73,7 @@ impl RosterView {
     /// Follows a roster no longer. With the last one, the view forgets its position.
     pub fn unfollow(&mut self, roster: &RosterName) {
         self.rosters.remove(roster);
+        self.busy.remove(roster);
         if self.rosters.is_empty() {
             *self = Self::new(self.lease);
         }
@@ -85,7 +87,8 @@ impl RosterView {
     /// Everybody who was told to be in a roster; `None` before anything was told.
     pub fn shown(&self, roster: &RosterName) -> Option<Vec<Member>> {
         let followed = self.rosters.get(roster)?;
-        followed.is_told.then(|| followed.shown())
+        let busy = self.busy.get(roster);
+        followed.is_told.then(|| followed.shown(busy))
     }
 
     /// Whether users who are missing may only not be entered again yet.
@@ -105,15 +108,15 @@ impl RosterView {
     /// the position. As long as there is none, it is one.
     pub fn next_fetches(&mut self, most: usize) -> Vec<Fetch> {
         let most = if self.at.is_none() { 1 } else { most };
-        let rosters = &self.rosters;
+        let busy = &self.busy;
         let page = |name: &RosterName| {
-            let reading = rosters.get(name)?.reading.as_ref()?;
+            let reading = busy.get(name)?.reading.as_ref()?;
             let cursor = reading.next.as_ref().filter(|_| !reading.is_complete)?;
             Some(Fetch::Page(name.clone(), cursor.clone()))
         };
         let mut fetches: Vec<_> = self.being_read.iter().filter_map(page).take(most).collect();
         let is_unread = |name: &RosterName| {
-            let reading = rosters.get(name).and_then(|one| one.reading.as_ref());
+            let reading = busy.get(name).and_then(|one| one.reading.as_ref());
             reading.is_some_and(Reading::is_unread)
         };
         while self.unread.front().is_some_and(|name| !is_unread(name)) {
@@ -133,10 +136,11 @@ impl RosterView {
     pub fn on_roster(&mut self, name: &RosterName, reply: RosterReply) {
         let at = self.at.get_or_insert_with(|| reply.tail.clone()).clone();
         let is_settling = self.settling.is_some();
-        let Some(followed) = self.rosters.get_mut(name) else {
+        let (Some(followed), Some(busy)) = (self.rosters.get_mut(name), self.busy.get_mut(name))
+        else {
             return;
         };
-        let Some(reading) = &mut followed.reading else {
+        let Some(reading) = &mut busy.reading else {
             return;
         };
         reading.tails.push(reply.tail);
@@ -148,7 +152,7 @@ impl RosterView {
             }
             None => reading.next = Some(Cursor::default()),
         }
-        let known = followed.meet(&at, is_settling);
+        let known = followed.meet(busy, &at, is_settling);
         let list = if known {
             &mut self.changed
         } else {
@@ -163,7 +167,10 @@ impl RosterView {
         let (Some(at), Some(followed)) = (&self.at, self.rosters.get_mut(name)) else {
             return;
         };
-        let Some(reading) = &mut followed.reading else {
+        let Some(busy) = self.busy.get_mut(name) else {
+            return;
+        };
+        let Some(reading) = &mut busy.reading else {
             return;
         };
         if !reading.tails.contains(&page.tail) {
@@ -175,7 +182,7 @@ impl RosterView {
             .extend(members.map(|one| (one.user, one.info)));
         reading.is_complete = page.next.is_none();
         reading.next = page.next;
-        if followed.meet(at, is_settling) {
+        if followed.meet(busy, at, is_settling) {
             self.changed.push(name.clone());
         }
     }
@@ -193,7 +200,8 @@ impl RosterView {
         for entry in entries {
             let is_settling = self.settling.is_some();
             if let Some(followed) = self.rosters.get_mut(&entry.roster) {
-                followed.apply(&entry, is_settling);
+                let busy = self.busy.entry(entry.roster.clone()).or_default();
+                followed.apply(busy, &entry, is_settling);
                 self.changed.push(entry.roster);
             }
             self.reach(entry.position);
@@ -210,14 +218,16 @@ impl RosterView {
     fn reach(&mut self, at: Position) {
         let is_settling = self.settling.is_some();
         let (rosters, changed) = (&mut self.rosters, &mut self.changed);
+        let all_busy = &mut self.busy;
         self.being_read.retain(|name| {
-            let Some(followed) = rosters.get_mut(name) else {
+            let (Some(followed), Some(busy)) = (rosters.get_mut(name), all_busy.get_mut(name))
+            else {
                 return false;
             };
-            if followed.meet(&at, is_settling) {
+            if followed.meet(busy, &at, is_settling) {
                 changed.push(name.clone());
             }
-            let reading = followed.reading.as_ref();
+            let reading = busy.reading.as_ref();
             reading.is_some_and(|reading| !reading.is_unread())
         });
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
@@ -229,15 +239,15 @@ impl RosterView {
 
     /// The end of the journal. What was read before, and whose end was not met, is of a journal that is lost.
     fn on_end(&mut self) {
-        let (rosters, unread) = (&mut self.rosters, &mut self.unread);
+        let (all_busy, unread) = (&mut self.busy, &mut self.unread);
         self.being_read.retain(|name| {
-            let Some(followed) = rosters.get_mut(name) else {
+            let Some(busy) = all_busy.get_mut(name) else {
                 return false;
             };
-            let reading = followed.reading.as_ref();
+            let reading = busy.reading.as_ref();
             let is_unmet = reading.is_some_and(|reading| !reading.tails.is_empty());
             if is_unmet {
-                followed.read_again();
+                busy.read_again();
                 unread.push_back(name.clone());
             }
             !is_unmet
@@ -254,7 +264,9 @@ impl RosterView {
             since: now,
             tail: None,
         });
-        self.rosters.values_mut().for_each(Followed::read_again);
+        for roster in self.rosters.keys() {
+            self.busy.entry(roster.clone()).or_default().read_again();
+        }
         self.unread = self.rosters.keys().cloned().collect();
         self.being_read.clear();
     }
@@ -264,7 +276,7 @@ impl RosterView {
         let waited = |settling: &Settling| {
             settling.tail.is_none() && now.saturating_sub(settling.since) >= self.lease
         };
-        let is_read = || self.rosters.values().all(|one| one.reading.is_none());
+        let is_read = || self.busy.values().all(|one| one.reading.is_none());
         self.settling.as_ref().is_some_and(waited) && is_read()
     }
 
@@ -287,16 +299,20 @@ impl RosterView {
 
     fn settle(&mut self) {
         self.settling = None;
-        self.rosters.values_mut().for_each(Followed::settle);
-        self.changed = self.rosters.keys().cloned().collect();
+        self.busy.values_mut().for_each(Busy::settle);
+        self.changed = self.busy.keys().cloned().collect();
     }
 
     /// What is to be told, of each roster at once.
     pub fn take_updates(&mut self) -> Vec<(RosterName, Update)> {
         let changed = std::mem::take(&mut self.changed).into_iter();
         let updates = changed.filter_map(|name| {
-            let update = self.rosters.get_mut(&name)?.take_update()?;
-            Some((name, update))
+            let busy = self.busy.get_mut(&name)?;
+            let update = self.rosters.get_mut(&name)?.take_update(busy);
+            if busy.is_over() {
+                self.busy.remove(&name);
+            }
+            Some((name, update?))
         });
         updates.collect()
     }

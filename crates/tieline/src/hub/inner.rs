@@ -18,7 +18,6 @@ use std::{
 use parking_lot::Mutex;
 use tieline_registry::{ClientId, id::DEFAULT_NAMESPACE};
 use tieline_websocket::{Deflate, Frame};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     content::Cast,
@@ -197,17 +196,6 @@ impl ConnectionInner {
     /// Why the connection closes, once it does.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
         self.send_side.lock().extras.reason().cloned()
-    }
-
-    /// What is cancelled when the connection begins to close, or is so already.
-    pub(super) fn closing(&self) -> CancellationToken {
-        let mut send_side = self.send_side.lock();
-        if !self.is_closing() {
-            return send_side.extras.closing().clone();
-        }
-        let closing = CancellationToken::new();
-        closing.cancel();
-        closing
     }
 
     pub(super) fn data(&self) -> Option<Data> {

@@ -23,6 +23,7 @@ mod budget;
 mod claimants;
 #[cfg(feature = "cluster")]
 mod client_op;
+mod close_wait;
 mod closing;
 mod content;
 mod context;

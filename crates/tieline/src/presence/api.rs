@@ -11,17 +11,15 @@ use std::{
 use tieline_registry::{
     Cursor, MAX_INFO, Member, NameError, RosterKind, RosterName, id, roster_table::Verdict,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     config::{EnterOutcome, Exit, Limits, PresenceConfig, PresenceError, RosterPart},
     dispatcher::{Dispatcher, Dispatching},
     dispatching::DispatchTask,
-    following::{Following, FollowingUser},
     reader::FEW,
     shared::Shared,
     start::Tasks,
-    subscribers::QUEUE,
 };
 use crate::{cluster::Cluster, hub::Namespace};
 
@@ -251,7 +249,7 @@ impl Presence {
         self.shared.exit(roster, user, after);
     }
 
-    fn roster_of(&self, kind: RosterKind, group: &str) -> Result<RosterName, NameError> {
+    pub(super) fn roster_of(&self, kind: RosterKind, group: &str) -> Result<RosterName, NameError> {
         id::check(group)?;
         Ok(RosterName::new(kind, &self.names.key(group)))
     }
@@ -259,39 +257,6 @@ impl Presence {
 
 /// Who is there.
 impl Presence {
-    /// Follows the members of a group: all of them first, then every change. The first one takes a request to the
-    /// registry, and one more for each thousand members.
-    ///
-    /// Every node that follows any group reads the changes of all groups: 0.4 µs of Redis and 150 bytes for each.
-    ///
-    /// # Errors
-    /// The name cannot be used.
-    pub async fn follow(&self, group: &str) -> Result<Following, PresenceError> {
-        Ok(self
-            .follow_roster(self.roster_of(RosterKind::Members, group)?)
-            .await)
-    }
-
-    /// Follows whether a user is [signed in](Self::sign_in) anywhere: what is now, then every change. It costs as much
-    /// as to follow a group of one.
-    ///
-    /// # Errors
-    /// The name cannot be used.
-    pub async fn follow_user(&self, user: &str) -> Result<FollowingUser, PresenceError> {
-        let roster = self.roster_of(RosterKind::Online, user)?;
-        Ok(FollowingUser::new(self.follow_roster(roster).await))
-    }
-
-    async fn follow_roster(&self, roster: RosterName) -> Following {
-        let (sender, changes) = mpsc::channel(QUEUE);
-        // The reader is there as long as this handle.
-        drop(self.tasks.follows.send((roster, sender)).await);
-        Following {
-            changes,
-            is_stale: Arc::clone(&self.tasks.is_stale),
-        }
-    }
-
     /// The members of a group, sorted by user. More than 512 are read a thousand at a time, and so need not all have
     /// been members at one moment; [`follow`](Self::follow) is exact.
     ///

@@ -23,6 +23,7 @@ mod api;
 mod config;
 mod dispatcher;
 mod dispatching;
+mod follow;
 mod following;
 mod limits;
 mod reader;
@@ -38,5 +39,5 @@ pub use self::{
     api::Presence,
     config::{EnterOutcome, Exit, PresenceConfig, PresenceError, RosterPart},
     dispatcher::{DispatchError, Dispatcher, Dispatching, PresenceEvent},
-    following::{Change, Following, FollowingUser},
+    following::{Change, Follower, Following, FollowingUser},
 };

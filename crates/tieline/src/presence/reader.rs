@@ -16,14 +16,14 @@ use tieline_registry::{
     JournalReply, RegistryError, RosterName, RosterPage, RosterReply,
     roster_view::{Fetch, RosterView},
 };
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    shared::Shared,
+    subscribers::{Newcomers, Subscribers},
 };
 
-use super::{following::Change, shared::Shared, subscribers::Subscribers};
-
-/// Between two reads, unless this node has entered somebody.
+/// Between two reads, unless there is something to read before.
 const POLL: Duration = Duration::from_millis(50);
 /// Members that are read at once; of larger rosters, pages are.
 pub(super) const FEW: usize = 512;
@@ -32,22 +32,22 @@ pub(super) const FEW: usize = 512;
 const AT_ONCE: usize = 64;
 /// Before a request is sent again to a registry that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
-
-/// Somebody begins to follow a roster.
-pub(super) type Follow = (RosterName, mpsc::Sender<Change>);
+/// Between two looks for followers that have gone, which takes time for each.
+const SWEEP: Duration = Duration::from_secs(1);
 
 pub(super) struct Reader {
     shared: Arc<Shared>,
     view: RosterView,
     subscribers: Subscribers,
-    follows: mpsc::Receiver<Follow>,
+    newcomers: Arc<Newcomers>,
+    next_sweep: Instant,
     is_stale: Arc<AtomicBool>,
 }
 
 impl Reader {
     pub(super) fn new(
         shared: Arc<Shared>,
-        follows: mpsc::Receiver<Follow>,
+        newcomers: Arc<Newcomers>,
         is_stale: Arc<AtomicBool>,
     ) -> Self {
         let view = RosterView::new(shared.lease);
@@ -55,17 +55,17 @@ impl Reader {
             shared,
             view,
             subscribers: Subscribers::default(),
-            follows,
+            newcomers,
+            next_sweep: Instant::now(),
             is_stale,
         }
     }
 
-    /// Runs until nobody can follow any more.
+    /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
-        while self.wait().await {
-            for roster in self.subscribers.forget_gone() {
-                self.view.unfollow(&roster);
-            }
+        loop {
+            self.wait().await;
+            self.sweep();
             let read = self.step().await;
             self.subscribers.tell(&mut self.view);
             let stale = read.is_err() || self.view.is_settling();
@@ -77,34 +77,36 @@ impl Reader {
         }
     }
 
-    /// Waits until there is something to read. False once nobody can follow any more.
-    async fn wait(&mut self) -> bool {
-        if self.subscribers.is_empty() {
+    /// Waits until there is something to read.
+    async fn wait(&mut self) {
+        if !self.subscribers.is_empty() {
+            // Either way, it is time to read.
+            let _ = timeout(POLL, self.shared.to_read.notified()).await;
+        }
+        self.take_newcomers();
+        while self.subscribers.is_empty() {
             self.is_stale.store(false, Relaxed);
-            let Some(follow) = self.follows.recv().await else {
-                return false;
-            };
-            self.follow(follow);
-        } else {
-            tokio::select! {
-                follow = self.follows.recv() => match follow {
-                    Some(follow) => self.follow(follow),
-                    // Those who follow go on until they are dropped.
-                    None => sleep(POLL).await,
-                },
-                // Either way, it is time to read.
-                _ = timeout(POLL, self.shared.entered.notified()) => {}
-            }
+            self.shared.to_read.notified().await;
+            self.take_newcomers();
         }
-        while let Ok(follow) = self.follows.try_recv() {
-            self.follow(follow);
-        }
-        true
     }
 
-    fn follow(&mut self, (roster, changes): Follow) {
-        self.view.follow(&roster);
-        self.subscribers.add(roster, changes);
+    fn take_newcomers(&mut self) {
+        for (roster, listener) in self.newcomers.take() {
+            self.view.follow(&roster);
+            self.subscribers.add(roster, listener);
+        }
+    }
+
+    /// Forgets who does not follow any more.
+    fn sweep(&mut self) {
+        if Instant::now() < self.next_sweep {
+            return;
+        }
+        self.next_sweep = Instant::now() + SWEEP;
+        for roster in self.subscribers.forget_gone() {
+            self.view.unfollow(&roster);
+        }
     }
 
     /// Reads what is new.

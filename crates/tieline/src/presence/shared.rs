@@ -35,8 +35,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// There is something to enter or to remove.
     pub(super) changed: Notify,
-    /// The journal has grown, by this node.
-    pub(super) entered: Notify,
+    /// There is something to read: the journal has grown by this node, or somebody begins to follow.
+    pub(super) to_read: Notify,
     /// The registry does not answer.
     pub(super) is_away: AtomicBool,
     pub(super) is_draining: AtomicBool,
@@ -65,7 +65,7 @@ impl Shared {
                 waiting: HashMap::new(),
             }),
             changed: Notify::new(),
-            entered: Notify::new(),
+            to_read: Notify::new(),
             is_away: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             longest_grace: AtomicU64::new(0),

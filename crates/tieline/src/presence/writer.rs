@@ -183,7 +183,7 @@ impl Writer {
         let now = self.shared.now();
         let settled = self.shared.table(|table| table.on_reply(reply, now));
         self.shared.settle(settled);
-        self.shared.entered.notify_one();
+        self.shared.to_read.notify_one();
         failed.map_or(Ok(true), Err)
     }
 

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tieline::{
-    Cluster, ClusterConfig, Config, EnterOutcome, Exit, Hub, MAX_NAME, Presence, PresenceConfig,
-    PresenceError,
+    Change, Cluster, ClusterConfig, Config, EnterOutcome, Exit, Follower, Hub, MAX_NAME, Presence,
+    PresenceConfig, PresenceError,
     registry::{Cursor, MemoryRegistry, Registry},
 };
+use tokio::sync::mpsc;
 
 use super::history::Observer;
 use crate::kit::{free_port, memory_registry, run_within, test_config};
@@ -81,6 +82,40 @@ fn a_later_follower_gets_everybody_at_once() {
         on_a.enter("hall", "joan", "").await.unwrap();
         hall.until_members(&["joan"]).await;
         assert_eq!(hall.history.heard.len() + hall.history.members.len(), 2);
+    });
+}
+
+/// Passes on what it is told.
+struct Called(mpsc::Sender<Change>);
+
+impl Follower for Called {
+    fn on_change(&self, change: &Change) {
+        self.0.try_send(change.clone()).unwrap();
+    }
+}
+
+#[test]
+fn one_who_is_called_is_told_the_same_until_it_is_dropped() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (sender, mut told) = mpsc::channel(64);
+        let called = Arc::new(Called(sender));
+        on_a.follow_by("lobby", &called).unwrap();
+        let first = told.recv().await;
+        assert!(matches!(first, Some(Change::Snapshot { members, .. }) if members.is_empty()));
+        let mut stream = Observer::start(on_a.follow("lobby").await.unwrap()).await;
+        enter(&on_a, "ada").await;
+        stream.until_members(&["ada"]).await;
+        let Some(Change::Transitions { transitions, .. }) = told.recv().await else {
+            panic!("who has come is told");
+        };
+        assert_eq!(&*transitions[0].member.user, "ada");
+        // Nobody else keeps it.
+        drop(called);
+        assert_eq!(told.recv().await, None);
+        enter(&on_a, "grace").await;
+        stream.until_members(&["ada", "grace"]).await;
     });
 }
 

@@ -54,10 +54,11 @@ impl Membership {
             (None, Some(user)) => user.member().clone(),
             (None, None) => return Err(EnterError::Nobody),
         };
-        let room = rooms.open(hub, channel).ok_or(EnterError::Unsupported)?;
+        let open = rooms.open(hub, channel);
+        let (room, presence) = open.ok_or(EnterError::Unsupported)?;
         room.read().await;
         let member = room.known(member);
-        let presence = limits.of(room.presence());
+        let presence = limits.of(presence);
         let entering = presence.enter(channel, &member.id, &member.info);
         // From here on, so that it exits even if this is dropped while the registry is asked.
         let mut own = Self {
