@@ -26,6 +26,7 @@ use crate::{
 const MAX_REASON: usize = 123;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ListQuery {
     hub: Option<String>,
     id: Option<String>,

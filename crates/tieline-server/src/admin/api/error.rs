@@ -30,6 +30,13 @@ impl ApiError {
         message: Cow::Borrowed("send a JSON object with Content-Type: application/json"),
     };
 
+    pub(super) const NO_PARAMETERS: Self = Self {
+        status: StatusCode::BAD_REQUEST,
+        message: Cow::Borrowed(
+            "a POST takes no parameters in its URL; what it needs stands in its body",
+        ),
+    };
+
     pub(super) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         Self { status, message }

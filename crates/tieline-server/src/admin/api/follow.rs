@@ -34,6 +34,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     hub: Option<String>,
     id: Option<String>,

@@ -71,6 +71,9 @@ async fn may_write(State(access): State<AdminAccess>, request: Request, next: Ne
     if !media_type.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
         return ApiError::NOT_JSON.into_response();
     }
+    if request.uri().query().is_some() {
+        return ApiError::NO_PARAMETERS.into_response();
+    }
     next.run(request).await
 }
 

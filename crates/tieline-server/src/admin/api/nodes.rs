@@ -68,6 +68,7 @@ fn with_nodes<T: serde::Serialize>(answers: Answers<Vec<T>>) -> (Vec<Value>, Vec
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct GroupQuery {
     hub: Option<String>,
     limit: Option<usize>,
@@ -85,7 +86,9 @@ pub(super) async fn groups(State(api): State<Api>, uri: Uri) -> Result<Json<Valu
     ))
 }
 
+/// Strict: a name with a typing error must not drain the node that was asked.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct DrainBody {
     /// This one if absent.
     node: Option<String>,

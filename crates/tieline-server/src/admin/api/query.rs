@@ -18,10 +18,12 @@ pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> 
     Ok(query.0)
 }
 
-/// The JSON of a body; an empty one is an empty object.
+/// The JSON of a body.
 pub(super) fn body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    let text = if body.is_empty() { b"{}" } else { &body[..] };
-    let value = serde_json::from_slice(text);
+    if body.is_empty() {
+        return Err(ApiError::bad_request("the body is empty; send a JSON object"));
+    }
+    let value = serde_json::from_slice(body);
     value.map_err(|error| {
         ApiError::bad_request(format!("the body is not what is expected: {error}"))
     })

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Nodes, list, post, post_as};
+use super::{Nodes, list, parse, post, post_as};
 use crate::{
     admin::{Node, get},
     kit::Client,
@@ -55,6 +55,29 @@ impl Nodes {
         let left = self.eventually("/api/nodes", |answer| list(answer, "nodes").len() == 1);
         assert_eq!(left["nodes"][0]["phase"], "serving");
     }
+}
+
+#[test]
+fn what_a_request_does_not_mean_is_refused() {
+    let node = Node::serve(&["--admin-listen", "127.0.0.1:0"]);
+    for (path, body, named) in [
+        ("/api/drain", r#"{"nod":"10.0.0.9:1"}"#, "`nod`"),
+        ("/api/drain", "", "empty"),
+        ("/api/drain?node=10.0.0.9:1", "{}", "parameters"),
+    ] {
+        let (status, answer) = post(&node.admin, path, body);
+        let error = answer["error"].as_str().unwrap();
+        assert!(status == 400 && error.contains(named), "{path}: {answer}");
+    }
+    for path in ["/api/connections?usr=ada", "/api/groups?hubs=chat"] {
+        let (status, answer) = parse(&get(&node.admin, path, ""));
+        let error = answer["error"].as_str().unwrap();
+        assert!(status == 400 && error.contains("unknown"), "{answer}");
+    }
+    let follow = get(&node.admin, "/api/follow?user=ada&hubs=chat", "");
+    assert_eq!(parse(&follow).0, 400, "{follow}");
+    let nodes = get(&node.admin, "/api/nodes", "");
+    assert!(nodes.contains(r#""phase":"serving""#), "{nodes}");
 }
 
 #[test]
