@@ -18,6 +18,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::token::LiveAdminToken;
 use crate::{app::access::is_loopback, metrics::METRICS};
 
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
 /// Decides who may use the admin port. Clones share the token.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
@@ -47,9 +49,12 @@ impl Guard {
 
     fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let host = text(headers, HOST.as_str()).unwrap_or_default();
-        if let Some(origin) = headers.get(ORIGIN)
-            && !is_of_host(origin, host)
-        {
+        let is_foreign = match headers.get(ORIGIN) {
+            Some(origin) => !is_of_host(origin, host),
+            // An image or a script of a page, which has no origin.
+            None => is_cross_site(headers),
+        };
+        if is_foreign {
             return Err(Refused::ForeignOrigin);
         }
         match self.token.load() {
@@ -128,6 +133,13 @@ fn is_of_host(origin: &HeaderValue, host: &str) -> bool {
     authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
+/// Whether a browser says that a page of another site has it send the request. Other programs say nothing, and what
+/// people type or open themselves is of none.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE);
+    site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +211,17 @@ mod tests {
         for origin in ["https://evil.example", "http://localhost:8080", "null"] {
             assert_eq!(from(origin), Err(Refused::ForeignOrigin), "{origin}");
         }
+        let host = ("host", "localhost:9464");
+        let of = |site| check(&guard, &[host, ("sec-fetch-site", site)]);
+        for site in ["same-origin", "none"] {
+            assert_eq!(of(site), Ok(()), "{site}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert_eq!(of(site), Err(Refused::ForeignOrigin), "{site}");
+        }
+        // The origin is more exact, where there is one.
+        let own = ("origin", "http://localhost:9464");
+        let websocket = check(&guard, &[host, own, ("sec-fetch-site", "cross-site")]);
+        assert_eq!(websocket, Ok(()));
     }
 }

@@ -86,6 +86,10 @@ fn without_a_token_neither_another_host_nor_a_foreign_page_is_served() {
     assert!(is_status(&page, 403), "{page}");
     let page = get(&node.admin, "/metrics", "Origin: https://evil.example\r\n");
     assert!(is_status(&page, 403), "{page}");
+    // As an image of a page of another site.
+    let image = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n";
+    let follow = get(&node.admin, "/api/follow?user=ada", image);
+    assert!(is_status(&follow, 403), "{follow}");
     let page = get(&node.admin, "/metrics", "Host: localhost:9464\r\n");
     assert!(is_status(&page, 200), "{page}");
     assert!(is_status(&get(&node.admin, "/nothing", ""), 404));
