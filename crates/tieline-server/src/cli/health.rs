@@ -24,10 +24,12 @@ use super::{
 use crate::{
     config::{
         option::Opt,
+        sections::{admin::AdminListen, tls::ClientCertificates},
         settings::{Layers, Settings},
         source,
     },
     http_client::{Answer, Authorities, Client, ClientError, Request},
+    supervisor::admin::DEFAULT,
 };
 
 /// More than any answer of a node has.
@@ -69,7 +71,10 @@ impl Health {
         let layers = Layers {
             file: self.config.clone(),
             flags: Vec::new(),
-            is_used: |option: &Opt| option.path() == "listen" || option.section == "tls",
+            is_used: |option: &Opt| {
+                option.section == "tls"
+                    || ["listen", "admin.listen", "admin.tls"].contains(&option.path().as_str())
+            },
         };
         Ok(layers.load(&source::environment())?.0)
     }
@@ -101,18 +106,41 @@ impl Node {
 
     /// The node with these settings, as seen from its own machine.
     fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let tls = &settings.tls;
+        if tls.client_ca.is_some() && tls.client_certificates == ClientCertificates::Required {
+            return Self::by_admin_port(settings);
+        }
         let first = settings.general.listen.addresses().next();
         let listen =
             first.context("systemd opens the sockets of this node; name one with --url")?;
+        let is_tls = tls.cert.is_some() || !settings.certificates.is_empty();
+        Ok(Self::here(listen, is_tls))
+    }
+
+    /// Where nobody needs the certificate of a client.
+    fn by_admin_port(settings: &Settings) -> anyhow::Result<Self> {
+        let listen = match settings.admin.listen {
+            None => DEFAULT,
+            Some(AdminListen::At(listen)) => listen,
+            Some(AdminListen::Off) => bail!(
+                "the port of clients wants certificates of them, and the admin port is off; turn that on, or set \
+                 tls.client_certificates to \"optional\""
+            ),
+        };
+        Ok(Self::here(listen, settings.admin.tls))
+    }
+
+    /// The node that listens there, as its own machine reaches it.
+    fn here(listen: SocketAddr, is_tls: bool) -> Self {
         let ip = match listen.ip() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        Ok(Self {
+        Self {
             authority: SocketAddr::new(ip, listen.port()).to_string(),
-            is_tls: settings.tls.cert.is_some() || !settings.certificates.is_empty(),
-        })
+            is_tls,
+        }
     }
 
     /// Asks for `/readyz`, for this many seconds.
@@ -133,6 +161,9 @@ impl Node {
             Ok(Err(error @ ClientError::NotHttp(_))) if !self.is_tls => {
                 bail!("{error}; if it expects TLS, use an https:// URL")
             }
+            Ok(Err(error)) if error.to_string().contains("CertificateRequired") => bail!(
+                "{error}; it wants a certificate: ask its admin port, such as --url http://127.0.0.1:9464"
+            ),
             Ok(answer) => Ok(answer?),
             Err(_) => bail!("it takes longer than {seconds} s (--timeout)"),
         }
@@ -167,6 +198,19 @@ mod tests {
         assert_eq!(node(&listen("10.0.0.7:80")), plain("10.0.0.7:80"));
         let tls = [("TIELINE_TLS_CERT", "a.pem"), ("TIELINE_TLS_KEY", "a.key")];
         assert!(node(&tls).1);
+        // Certificates of clients are not asked for at the admin port.
+        let ca = ("TIELINE_TLS_CLIENT_CA", "ca.pem");
+        assert_eq!(node(&[&tls[..], &[ca]].concat()), plain("127.0.0.1:9464"));
+        let admin = [
+            ca,
+            ("TIELINE_ADMIN_LISTEN", "0.0.0.0:80"),
+            ("TIELINE_ADMIN_TLS", "true"),
+        ];
+        let admin = node(&[&tls[..], &admin].concat());
+        assert_eq!(admin, ("127.0.0.1:80".to_owned(), true));
+        let optional = [ca, ("TIELINE_TLS_CLIENT_CERTIFICATES", "optional")];
+        let optional = node(&[&tls[..], &optional].concat());
+        assert_eq!(optional, ("127.0.0.1:8080".to_owned(), true));
     }
 
     #[test]

@@ -21,7 +21,9 @@ pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> 
 /// The JSON of a body.
 pub(super) fn body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     if body.is_empty() {
-        return Err(ApiError::bad_request("the body is empty; send a JSON object"));
+        return Err(ApiError::bad_request(
+            "the body is empty; send a JSON object",
+        ));
     }
     let value = serde_json::from_slice(body);
     value.map_err(|error| {

@@ -24,7 +24,7 @@ section! {
             without: "clients are not asked for certificates", flag: "tls-client-ca", live: true;
         client_certificates: ClientCertificates = ClientCertificates::Required,
             "Whether a client needs a certificate: \"required\" or \"optional\".",
-            "Required ones are required of health checks and backends too. Has an effect with `tls.client_ca` only.",
+            "Required ones are required of health checks and backends too, but not at the admin port. Has an effect with `tls.client_ca` only.",
             flag: "tls-client-certificates", live: true;
         client_user: Option<ClientUser> = None,
             "Where a client's certificate names its user: \"cn\" of its subject, or \"dns\", \"email\" or \"uri\" of its \
