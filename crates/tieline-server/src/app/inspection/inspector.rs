@@ -14,7 +14,7 @@ use super::{
     census::Census,
     connections::{self, ConnectionReport, MAX_LIMIT},
     groups::Groups,
-    reports::{HandlerReport, LinkReport, NodeReport},
+    reports::{HandlerReport, LinkReport, NodeReport, up_or_down},
 };
 use crate::app::{
     follow::{FollowPart, FollowQuery, FollowSettings, Follows},
@@ -139,7 +139,8 @@ impl Inspector {
         let hub = self.cluster().hub();
         let stats = hub.stats();
         let (messages_in_per_second, messages_out_per_second) = self.rates(&stats);
-        let peers = self.cluster().stats().peers;
+        let cluster = self.cluster().stats();
+        let is_in_cluster = self.cluster().address().is_some();
         NodeReport {
             address: self.address().to_owned(),
             is_self: false,
@@ -154,7 +155,8 @@ impl Inspector {
             outbox_bytes: stats.waiting_bytes as u64,
             largest_outbox: hub.largest_outbox() as u64,
             queue_depth: stats.queued as u64,
-            links: peers.iter().map(link).collect(),
+            registry: is_in_cluster.then(|| up_or_down(cluster.registry_available)),
+            links: cluster.peers.iter().map(link).collect(),
         }
     }
 
@@ -206,7 +208,7 @@ fn link(peer: &PeerStatus) -> LinkReport {
     let round_trip = peer.round_trip.map(|time| time.as_secs_f64() * 1000.0);
     LinkReport {
         address: peer.address.to_string(),
-        state: if peer.up { "up" } else { "down" }.to_owned(),
+        state: up_or_down(peer.up),
         queued_bytes: peer.queued_bytes as u64,
         round_trip_ms: round_trip.map(|time| (time * 100.0).round() / 100.0),
     }

@@ -1,5 +1,7 @@
 //! `tieline top` and `tieline drain`.
 
+use serde_json::Value;
+
 use super::{Nodes, list};
 use crate::{
     admin::Node,
@@ -43,6 +45,24 @@ fn top_shows_all_nodes_and_drain_ends_another() {
         stderr.contains("there is no node") && stderr.contains(&other),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_registry_that_is_gone_is_named_by_every_node() {
+    let mut nodes = Nodes::start(&["--lease", "5"]);
+    let registries = |answer: &Value, is: &str| {
+        let nodes = list(answer, "nodes");
+        nodes.len() == 2 && nodes.iter().all(|node| node["registry"] == is)
+    };
+    nodes.eventually("/api/nodes", |answer| registries(answer, "up"));
+    let other = nodes.other();
+    nodes.redis.kill();
+    nodes.eventually("/api/nodes", |answer| registries(answer, "down"));
+    let url = format!("http://{}", nodes.first.admin);
+    let output = tieline(&["top", "--admin", &url]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let named = format!("\nthe registry does not answer {other}\n");
+    assert!(text.contains(&named), "{text}");
 }
 
 #[test]
