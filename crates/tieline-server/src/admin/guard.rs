@@ -4,6 +4,8 @@
 //! answers nobody without the token, whatever a reload has done to it; and a page of another site, which a browser
 //! on this machine may have open, gets nothing either way.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{
@@ -15,8 +17,13 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use tracing::field::display;
+
 use super::token::LiveAdminToken;
-use crate::{app::access::is_loopback, metrics::METRICS};
+use crate::{
+    app::{access::is_loopback, sampled::Sampled},
+    metrics::METRICS,
+};
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
@@ -26,6 +33,7 @@ pub(crate) struct Guard {
     token: LiveAdminToken,
     /// Whether other machines cannot connect.
     is_local: bool,
+    wrong_tokens: Arc<Sampled>,
 }
 
 /// Why a request is not allowed.
@@ -44,7 +52,11 @@ enum Refused {
 
 impl Guard {
     pub(crate) fn new(token: LiveAdminToken, is_local: bool) -> Self {
-        Self { token, is_local }
+        Self {
+            token,
+            is_local,
+            wrong_tokens: Arc::default(),
+        }
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
@@ -70,11 +82,29 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Counts what is refused. Whoever tries tokens is named.
+    fn report(&self, refused: Refused, request: &Request) {
+        let reason = refused.reason();
+        METRICS.admin_refused(reason);
+        let from = tieline::client_addr(request.extensions()).map(display);
+        tracing::debug!(from, reason, "refused a request to the admin port");
+        if refused == Refused::WrongToken
+            && let Some(left_out) = self.wrong_tokens.due()
+        {
+            tracing::warn!(from, left_out, "a request to the admin port had a wrong token");
+        }
+    }
+}
+
 /// Lets a request pass, or answers it.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.check(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+        Err(refused) => {
+            guard.report(refused, &request);
+            refused.into_response()
+        }
     }
 }
 
@@ -92,9 +122,6 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let reason = self.reason();
-        METRICS.admin_refused(reason);
-        tracing::debug!(reason, "refused a request to the admin port");
         let body = format!("{self}\n");
         match self {
             Self::NoToken | Self::WrongToken => {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tieline::{AskError, CloseCode, CloseFrame, Cluster, Delivery};
 
-use super::{error::ApiError, query, state::Api};
+use super::{error::ApiError, operator::Operator, query, state::Api};
 use crate::{
     app::{
         inspection::{
@@ -127,6 +127,7 @@ struct CloseBody {
 pub(super) async fn close(
     State(api): State<Api>,
     Path((hub, id)): Path<(String, String)>,
+    operator: Operator,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let CloseBody { code, reason } = query::body(&body)?;
@@ -139,7 +140,8 @@ pub(super) async fn close(
     }
     let cluster = api.hub(&hub)?;
     let outcome = cluster.close(&id, CloseFrame::new(code, &reason)).await;
-    tracing::info!(hub, id, %outcome, "an operator closed a connection by the admin API");
+    let from = operator.from();
+    tracing::info!(from, hub, id, %outcome, "an operator closed a connection by the admin API");
     Ok(outcome_of(outcome))
 }
 
@@ -152,12 +154,14 @@ struct SendBody {
 pub(super) async fn send(
     State(api): State<Api>,
     Path((hub, id)): Path<(String, String)>,
+    operator: Operator,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let SendBody { text } = query::body(&body)?;
     let cluster = api.hub(&hub)?;
     let outcome = cluster.emit(&id, Payload::text(&text).to_note()).await;
-    tracing::info!(hub, id, %outcome, "an operator sent a message by the admin API");
+    let from = operator.from();
+    tracing::info!(from, hub, id, %outcome, "an operator sent a message by the admin API");
     Ok(outcome_of(outcome))
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{error::ApiError, followers::MAX_FOLLOWERS, query, state::Api};
+use super::{error::ApiError, followers::MAX_FOLLOWERS, operator::Operator, query, state::Api};
 use crate::app::{
     follow::{FollowEvent, FollowQuery, FollowTarget, What},
     inspection::Following,
@@ -41,7 +41,11 @@ struct Asked {
     user: Option<String>,
 }
 
-pub(super) async fn follow(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
+pub(super) async fn follow(
+    State(api): State<Api>,
+    operator: Operator,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     let asked: Asked = query::parameters(&uri)?;
     let target = match (query::given(asked.id), query::given(asked.user)) {
         (Some(id), None) => FollowTarget::Connection(id),
@@ -65,6 +69,7 @@ pub(super) async fn follow(State(api): State<Api>, uri: Uri) -> Result<Response,
         FollowTarget::Connection(id) => (None, Some(id)),
     };
     tracing::info!(
+        from = operator.from(),
         hub,
         user,
         id,

@@ -10,6 +10,7 @@ mod follow;
 mod followers;
 mod live;
 mod nodes;
+mod operator;
 mod query;
 mod state;
 

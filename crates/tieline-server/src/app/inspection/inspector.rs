@@ -121,8 +121,12 @@ impl Inspector {
             Question::Handlers => encode(&self.control.handlers()),
             Question::Refusals => encode(&self.hubs.refusals().all()),
             Question::Follow(query) => encode(&self.follow(query).await),
-            Question::Drain => {
-                tracing::info!("an operator drains this node by the admin API of another node");
+            Question::Drain { by, from } => {
+                tracing::info!(
+                    from = from.map(display),
+                    %by,
+                    "an operator drains this node by the admin API of another node"
+                );
                 self.drain();
                 encode(&())
             }

@@ -30,6 +30,8 @@ fn a_client_of_another_node_is_sent_to_and_closed() {
     let closed = post(&admin, &format!("{path}/close"), close);
     assert_eq!(closed, (200, json!({"outcome": "delivered"})));
     assert_eq!(client.close_code(), 4000);
+    let line = nodes.first.logged("an operator closed a connection");
+    assert!(line.contains(" from=127.0.0.1:"), "{line}");
     let offline = json!({"outcome": "offline"});
     nodes.eventually_posts(
         "/api/connections/chat/none/send",
@@ -50,6 +52,14 @@ impl Nodes {
         let (status, answer) = post(admin, "/api/drain", &format!(r#"{{"node":"{other}"}}"#));
         assert_eq!((status, answer), (202, json!({"draining": other})));
         assert_eq!(client.close_code(), 1012);
+        let line = self.first.logged("an operator drains another node");
+        assert!(line.contains(" from=127.0.0.1:"), "{line}");
+        let nodes = self.ask("/api/nodes");
+        let mut own = list(&nodes, "nodes").iter();
+        let own = own.find(|node| node["is_self"] == true).unwrap();
+        let line = self.second.logged("by the admin API of another node");
+        let by = format!(" by={}", own["address"].as_str().unwrap());
+        assert!(line.contains(" from=127.0.0.1:") && line.contains(&by), "{line}");
         drop(client);
         assert_eq!(self.second.server.exit_code(), Some(0));
         let left = self.eventually("/api/nodes", |answer| list(answer, "nodes").len() == 1);
