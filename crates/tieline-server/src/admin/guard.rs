@@ -92,7 +92,11 @@ impl Guard {
         if refused == Refused::WrongToken
             && let Some(left_out) = self.wrong_tokens.due()
         {
-            tracing::warn!(from, left_out, "a request to the admin port had a wrong token");
+            tracing::warn!(
+                from,
+                left_out,
+                "a request to the admin port had a wrong token"
+            );
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Connections: searched, shown, sent to, closed.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::Uri,
-};
+use axum::{Json, body::Bytes, extract::State, http::Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tieline::{AskError, CloseCode, CloseFrame, Cluster, Delivery};
 
-use super::{error::ApiError, operator::Operator, query, state::Api};
+use super::{
+    error::ApiError,
+    operator::Operator,
+    query::{self, ConnectionPath},
+    state::Api,
+};
 use crate::{
     app::{
         inspection::{
@@ -79,7 +79,7 @@ pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>
 
 pub(super) async fn one(
     State(api): State<Api>,
-    Path((hub, id)): Path<(String, String)>,
+    ConnectionPath { hub, id }: ConnectionPath,
 ) -> Result<Json<Value>, ApiError> {
     let mut asked = ask_client(&api.hub(&hub)?, &id).await;
     // A new registry, or one that has lost its entries, does not know who is not there. The nodes do.
@@ -126,7 +126,7 @@ struct CloseBody {
 
 pub(super) async fn close(
     State(api): State<Api>,
-    Path((hub, id)): Path<(String, String)>,
+    ConnectionPath { hub, id }: ConnectionPath,
     operator: Operator,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -153,7 +153,7 @@ struct SendBody {
 
 pub(super) async fn send(
     State(api): State<Api>,
-    Path((hub, id)): Path<(String, String)>,
+    ConnectionPath { hub, id }: ConnectionPath,
     operator: Operator,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {

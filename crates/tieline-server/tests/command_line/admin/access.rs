@@ -67,7 +67,10 @@ fn a_wrong_token_is_refused_and_health_needs_none() {
     let wrong = "tieline_admin_requests_refused_total{reason=\"wrong_token\"} 1";
     assert!(page.contains(wrong), "{page}");
     let line = node.logged("a request to the admin port had a wrong token");
-    assert!(line.contains(" WARN ") && line.contains(" from=127.0.0.1:"), "{line}");
+    assert!(
+        line.contains(" WARN ") && line.contains(" from=127.0.0.1:"),
+        "{line}"
+    );
 }
 
 #[test]
