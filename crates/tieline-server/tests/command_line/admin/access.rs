@@ -184,6 +184,11 @@ fn a_reload_replaces_the_token() {
         assert!(stopwatch.elapsed() < DEADLINE, "the token is not replaced");
     }
     assert!(!with(TOKEN));
+    std::fs::write(&config, "admin.listen = \"127.0.0.1:0\"\n").unwrap();
+    node.server.signal("HUP");
+    let line = node.logged("admin.token was removed");
+    assert!(line.contains(" WARN "), "{line}");
+    node.page();
 }
 
 #[test]
