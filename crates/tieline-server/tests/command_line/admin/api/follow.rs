@@ -149,13 +149,18 @@ fn a_connection_is_followed_to_its_end_as_text() {
     let trace = Trace::start(&nodes.first.admin, &["--connection", &id]);
     let other = nodes.other();
     let begin = Instant::now();
+    let mut before = Vec::new();
     let present = loop {
         let line = trace.line();
         if line.contains(" is connected as ada from 127.0.0.1:") {
             break line;
         }
         assert!(begin.elapsed() < DEADLINE, "{line}");
+        before.push(line);
     };
+    // What happens from here on comes after this.
+    let begins = format!("  {other}  followed from now on: 1 connection");
+    assert!(before.iter().any(|line| line.ends_with(&begins)), "{before:?}");
     assert!(
         present.contains(&format!("  {other}  chat/{id}  ")),
         "{present}"
