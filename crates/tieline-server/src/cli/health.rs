@@ -62,7 +62,7 @@ impl Health {
             "{} is not ready: {} {}",
             node.authority,
             status.as_u16(),
-            plain(&text)
+            plain(text.trim_end())
         );
         print(&body)
     }

@@ -169,7 +169,7 @@ mod tests {
     fn the_table_has_a_row_for_each_node_and_names_those_that_are_missed() {
         let answer = json!({
             "nodes": [{
-                "address": "10.0.0.1:9300\x1b[2J", "version": "0.1.0", "uptime": 90061.5, "phase": "serving",
+                "address": "10.0.0.1:9300\u{202e}", "version": "0.1.0", "uptime": 90061.5, "phase": "serving",
                 "connections": 12, "users": 3, "groups": 4, "messages_in_per_second": 1.5,
                 "messages_out_per_second": 20.0, "outbox_bytes": 2048, "queue_depth": 0,
                 "links": [{"state": "up"}, {"state": "down"}], "registry": "down",
@@ -177,9 +177,9 @@ mod tests {
             "missed": ["10.0.0.2:9300"],
         });
         let expected = "1 nodes, 12 connections, 1.5 messages/s in, 20.0 out\n\n\
-            NODE              VERSION  UP    PHASE    CONNS  USERS  GROUPS  IN/S  OUT/S  OUTBOX  QUEUE  LINKS\n\
-            10.0.0.1:9300[2J  0.1.0    1d1h  serving     12      3       4   1.5   20.0   2 KiB      0    1/2\n\
-            the registry does not answer 10.0.0.1:9300[2J\n\
+            NODE                   VERSION  UP    PHASE    CONNS  USERS  GROUPS  IN/S  OUT/S  OUTBOX  QUEUE  LINKS\n\
+            10.0.0.1:9300\\u{202e}  0.1.0    1d1h  serving     12      3       4   1.5   20.0   2 KiB      0    1/2\n\
+            the registry does not answer 10.0.0.1:9300\\u{202e}\n\
             10.0.0.2:9300 did not answer\n";
         assert_eq!(table(&answer), expected);
     }
