@@ -5,7 +5,7 @@
 
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use http::{
     HeaderMap, HeaderValue, Method, Uri,
@@ -130,7 +130,11 @@ impl AdminClient {
     ) -> anyhow::Result<T> {
         timeout(TIMEOUT, answer).await.map_or_else(
             |_| bail!("no answer from {} within 5 s", self.admin),
-            |sent| sent.with_context(|| format!("no answer from {} (--admin)", self.admin)),
+            |sent| {
+                let is_tls = self.admin.starts_with("https:");
+                let sent = sent.map_err(|error| explained(&error, is_tls));
+                sent.with_context(|| format!("no answer from {} (--admin)", self.admin))
+            },
         )
     }
 
@@ -183,6 +187,23 @@ impl AnswerLines {
             }
         }
     }
+}
+
+/// An error, with what to do about it if that is known.
+pub(super) fn explained(error: &ClientError, is_tls: bool) -> anyhow::Error {
+    let text = error.to_string();
+    let hint = match error {
+        ClientError::NotHttp(_) if !is_tls => "if it expects TLS, use an https:// URL",
+        _ if text.contains("CaUsedAsEndEntity") => {
+            "its certificate is one for an authority, which servers may not have: make it with \
+             basicConstraints=critical,CA:FALSE, or let an authority sign one and trust that"
+        }
+        _ if text.contains("CertificateRequired") => {
+            "it wants a certificate: ask its admin port, such as http://127.0.0.1:9464"
+        }
+        _ => return anyhow!(text),
+    };
+    anyhow!("{text}; {hint}")
 }
 
 /// Characters that are not seen, or look like another one, and that [`str::escape_debug`] takes for letters and marks:

@@ -18,7 +18,7 @@ use tieline::Bytes;
 use tokio::time::timeout;
 
 use super::{
-    admin_client::{block_on, plain},
+    admin_client::{block_on, explained, plain},
     print::print,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
         settings::{Layers, Settings},
         source,
     },
-    http_client::{Answer, Authorities, Client, ClientError, Request},
+    http_client::{Answer, Authorities, Client, Request},
     supervisor::admin::DEFAULT,
 };
 
@@ -158,13 +158,7 @@ impl Node {
             body: Bytes::new(),
         };
         match timeout(Duration::from_secs(seconds), client.send(&request)).await {
-            Ok(Err(error @ ClientError::NotHttp(_))) if !self.is_tls => {
-                bail!("{error}; if it expects TLS, use an https:// URL")
-            }
-            Ok(Err(error)) if error.to_string().contains("CertificateRequired") => bail!(
-                "{error}; it wants a certificate: ask its admin port, such as --url http://127.0.0.1:9464"
-            ),
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => answer.map_err(|error| explained(&error, self.is_tls)),
             Err(_) => bail!("it takes longer than {seconds} s (--timeout)"),
         }
     }
