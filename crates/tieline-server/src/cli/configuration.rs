@@ -10,8 +10,9 @@ use tieline::{ClusterConfig, ClusterError, Config};
 use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
+    limits::check_limits,
     pusher::{apps, members},
-    pusher_webhooks::webhooks,
+    pusher_webhooks::webhooks as webhooks_of,
     upstream::handlers,
 };
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
         access::Access,
         certificate::CertificateUsers,
         hubs::{HubRules, LiveHubRules},
+        jwks::issuer::Issuers,
+        key::AccessKeys,
         limits::HubLimits,
         role::Roles,
         token::verify::Verifier,
@@ -38,7 +41,7 @@ use crate::{
         values::Values,
     },
     supervisor::{admin::AdminPortSettings, registry::RegistrySettings, serve::ServeSettings},
-    wire::aws::key_pair::LiveKeyPair,
+    wire::{aws::key_pair::LiveKeyPair, pusher::app::LiveApps},
 };
 
 /// A configuration that has been checked.
@@ -51,7 +54,8 @@ pub(crate) struct Checked {
 /// Reads the layers and checks everything.
 pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
     let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
+    let serve = serve_settings(&settings, &values);
+    let serve = serve.map_err(|errors| as_set(errors.into(), &values))?;
     Ok(Checked {
         settings,
         values,
@@ -61,59 +65,114 @@ pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
 
 /// An error, with options named as they were set.
 pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
-    let text = format!("{error:#}");
-    let named = names::flags_as_set(&text, values);
+    let named = |text: &str| names::flags_as_set(text, values);
     match error.downcast::<ConfigErrors>() {
-        Ok(_) => ConfigErrors::one(named).into(),
-        Err(error) if named == text => error,
-        Err(_) => anyhow::anyhow!(named),
+        Ok(errors) => errors.map(named).into(),
+        Err(error) => {
+            let text = format!("{error:#}");
+            let named = named(&text);
+            if named == text {
+                error
+            } else {
+                anyhow::anyhow!(named)
+            }
+        }
     }
 }
 
-fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
+/// Makes every check, so that all mistakes are reported at once; but for those that need what another one has not
+/// found.
+fn serve_settings(settings: &Settings, values: &Values) -> Result<ServeSettings, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
     let config = settings.limits.config(&settings.times);
-    config.validate().map_err(|error| invalid(&error, values))?;
-    check_limits(settings)?;
-    if settings.hubs.iter().next().is_none() {
-        let text =
-            "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
-        return Err(ConfigErrors::one(text).into());
-    }
-    let keys = access_keys(settings)?;
-    let issuers = issuers(settings)?;
-    let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
-    let certificates = settings.tls.client_user.map(|place| {
-        let roles = Roles::parse(&settings.tls.client_roles);
-        CertificateUsers::new(place, roles)
-    });
-    let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
-    let tls = settings.tls.read_files(&settings.certificates)?;
-    let apps = apps(settings, values)?;
-    let shared_hubs = apps.load().shared_hubs();
-    Ok(ServeSettings {
-        admin: admin(settings, tls.is_some())?,
-        listen: check_all(settings, anonymous)?,
-        issuers,
-        aws: LiveKeyPair::new(aws_key_pair(settings)?),
-        webhooks: webhooks(settings, values, &apps.load())?,
+    check_limits(settings, &config, values, &mut errors);
+    let has_limits = errors.is_empty();
+    let proofs = errors.take(Proofs::of(settings));
+    let tls = errors.take(settings.tls.read_files(&settings.certificates));
+    let has_tls = tls.as_ref().is_none_or(Option::is_some);
+    let admin = errors.take(admin(settings, has_tls));
+    let aws = errors.take(aws_key_pair(settings));
+    let apps = errors.take(apps(settings, values));
+    let webhooks = apps.as_ref().map(LiveApps::load);
+    let webhooks = webhooks.and_then(|apps| errors.take(webhooks_of(settings, values, &apps)));
+    let members = errors.take(members(&settings.pusher));
+    let registry = errors.take(registry(settings));
+    let own = proofs.as_ref();
+    let listen = own.and_then(|proofs| errors.take(check_all(settings, proofs.anonymous)));
+    let keys = own.filter(|_| has_limits).map(|own| own.keys.as_ref());
+    let handlers = keys.and_then(|keys| errors.take(handlers(settings, values, keys, &config)));
+    let cluster = has_limits.then(|| cluster(settings, &config, values));
+    let cluster = cluster.and_then(|cluster| errors.take(cluster));
+    let (Some(proofs), Some(tls), Some(admin), Some(aws), Some(apps), Some(webhooks)) =
+        (proofs, tls, admin, aws, apps, webhooks)
+    else {
+        return Err(errors);
+    };
+    let (Some(members), Some(registry), Some(listen), Some(handlers), Some(cluster)) =
+        (members, registry, listen, handlers, cluster)
+    else {
+        return Err(errors);
+    };
+    let rules = proofs.rules(settings, apps.load().shared_hubs());
+    errors.into_result(ServeSettings {
+        admin,
+        listen,
+        issuers: proofs.issuers,
+        aws: LiveKeyPair::new(aws),
+        webhooks,
         apps,
-        members: members(&settings.pusher)?,
+        members,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
-        registry: registry(settings)?,
-        cluster: cluster(settings, &config, values)?,
-        rules: rules(
-            settings,
-            verifier.as_ref(),
-            certificates.as_ref(),
-            anonymous,
-            shared_hubs,
-        ),
-        handlers: handlers(settings, values, keys.as_ref(), &config)?,
+        registry,
+        cluster,
+        rules,
+        handlers,
         config,
         drain_delay: settings.times.drain_delay,
         show_payloads: settings.admin.show_payloads,
     })
+}
+
+/// What proves who somebody is.
+struct Proofs {
+    keys: Option<AccessKeys>,
+    issuers: Issuers,
+    verifier: Option<Arc<Verifier>>,
+    certificates: Option<CertificateUsers>,
+    /// Who may connect without, unless the settings of a hub say so.
+    anonymous: Anonymous,
+}
+
+impl Proofs {
+    fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let keys = access_keys(settings)?;
+        let issuers = issuers(settings)?;
+        let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
+        let certificates = settings.tls.client_user.map(|place| {
+            let roles = Roles::parse(&settings.tls.client_roles);
+            CertificateUsers::new(place, roles)
+        });
+        let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
+        Ok(Self {
+            keys,
+            issuers,
+            verifier,
+            certificates,
+            anonymous,
+        })
+    }
+
+    fn rules(&self, settings: &Settings, with_channels: BTreeSet<HubName>) -> LiveHubRules {
+        let (verifier, certificates) = (self.verifier.as_ref(), self.certificates.as_ref());
+        rules(
+            settings,
+            verifier,
+            certificates,
+            self.anonymous,
+            with_channels,
+        )
+    }
 }
 
 /// The admin port; `None` if it is off.
@@ -130,8 +189,8 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
     if let Some(address) = listen {
         if token.is_none() && !address.ip().is_loopback() {
             return Err(ConfigErrors::one(format!(
-                "refusing to listen for operators on {address}: anyone could read the metrics; use 127.0.0.1, or \
-                 set a token with --admin-token-file"
+                "refusing to listen for operators on {address}: anyone could close connections and drain the \
+                 node; use 127.0.0.1, or set a token with --admin-token-file"
             )));
         }
         let is_taken = |of_clients: &Listen| *of_clients == Listen::Address(address);
@@ -190,38 +249,6 @@ pub(super) fn rules(
         })
     });
     LiveHubRules::new(rules, with_channels)
-}
-
-/// The limits of hubs, as far as one must fit another.
-fn check_limits(settings: &Settings) -> Result<(), ConfigErrors> {
-    let (node, time) = (&settings.limits, settings.times.message_timeout);
-    for (hub, own) in settings.hubs.iter() {
-        let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
-        if own
-            .max_message
-            .is_some_and(|size| size.0 > node.max_message.0)
-        {
-            let text = format!(
-                "`max_message` of {whose} is more than `limits.max_message`: raise that, or lower it"
-            );
-            return Err(ConfigErrors::one(text));
-        }
-        let (largest, limits) = (node.max_message.0, HubLimits::new(node, own));
-        if let Err(scope) = limits.check(largest, time) {
-            let text = format!(
-                "the bytes per second of one {} of {whose} are too few for the largest message: it takes more than \
-                 `times.message_timeout`; raise the rate, or lower `max_message`",
-                scope.name()
-            );
-            return Err(ConfigErrors::one(text));
-        }
-        if own.has_zero_rate() || node.has_zero_rate() {
-            let text =
-                format!("a rate of {whose} or `[limits]` is zero: leave it out, or raise it");
-            return Err(ConfigErrors::one(text));
-        }
-    }
-    Ok(())
 }
 
 /// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this

@@ -18,6 +18,7 @@ mod flags;
 mod health;
 pub(crate) mod key;
 mod keys;
+mod limits;
 mod man;
 mod print;
 mod pusher;
