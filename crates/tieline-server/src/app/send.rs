@@ -3,7 +3,7 @@
 //! Must not know encodings: each client gets a message in the dialect of its wire. Never checks whether the
 //! sender is allowed to send; callers do.
 
-use tieline::{Cluster, Connection, Summary};
+use tieline::{Cluster, Connection, Receipt, Summary};
 
 use super::{
     about::{self, Metadata},
@@ -18,14 +18,14 @@ pub(crate) fn send_to_group(
     no_echo: bool,
     payload: &Payload,
     metadata: Option<&Metadata>,
-) {
+) -> Receipt<Summary> {
     // The wires show who has sent it.
     let about = about::of(client.user().unwrap_or_default(), metadata);
     let note = payload.to_note().with_about(about);
     if no_echo {
-        cluster.except([client.id()]).emit_group(group, note);
+        cluster.except([client.id()]).emit_group(group, note)
     } else {
-        cluster.emit_group(group, note);
+        cluster.emit_group(group, note)
     }
 }
 

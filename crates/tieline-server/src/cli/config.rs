@@ -47,13 +47,13 @@ impl ConfigCommand {
                     is_used: |_| true,
                 };
                 let checked = check(&layers)?;
-                warn(&checked.values.warnings);
+                warn(&checked.warnings());
                 "ok\n".into()
             }
             Action::Default => text::default_file(),
             Action::Show(serve) => {
                 let checked = serve.check()?;
-                warn(&checked.values.warnings);
+                warn(&checked.warnings());
                 text::in_force(&checked.settings, &checked.values)
             }
         };

@@ -40,7 +40,9 @@ use crate::{
         source,
         values::Values,
     },
-    supervisor::{admin::AdminPortSettings, registry::RegistrySettings, serve::ServeSettings},
+    supervisor::{
+        admin::AdminPortSettings, expiry, registry::RegistrySettings, serve::ServeSettings,
+    },
     wire::{aws::key_pair::LiveKeyPair, pusher::app::LiveApps},
 };
 
@@ -49,6 +51,15 @@ pub(crate) struct Checked {
     pub(crate) settings: Settings,
     pub(crate) values: Values,
     pub(crate) serve: ServeSettings,
+}
+
+impl Checked {
+    /// What may be wrong with it, and does not keep a node from starting.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.values.warnings.clone();
+        warnings.extend(expiry::warnings(self.serve.certificates().expiries()));
+        warnings
+    }
 }
 
 /// Reads the layers and checks everything.

@@ -131,6 +131,7 @@ fn what_of(event: &Value) -> String {
         "joined" => format!("joined {}", text(&event["group"])),
         "left" => format!("left {}", text(&event["group"])),
         "refused" => format!("refused: {}: {}", text(&event["error"]), message()),
+        "not_reached" => format!("did not reach node {}: {}", text(&event["peer"]), message()),
         "handled" => {
             let (name, ms) = (text(&event["event"]), &event["ms"]);
             if event["ok"] == true {

@@ -15,7 +15,7 @@ use super::{
 
 const PREFIX: &str = "TIELINE_";
 /// Variables that are no options: those of the command line.
-const OTHERS: [&str; 2] = ["TIELINE_CONFIG", "TIELINE_SECOND"];
+const OTHERS: [&str; 3] = ["TIELINE_ADMIN", "TIELINE_CONFIG", "TIELINE_SECOND"];
 
 /// Adds what is in the environment, for the options that `is_used`.
 pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&Opt) -> bool) {

@@ -9,6 +9,7 @@ use prometheus_client::{
 };
 
 use super::{
+    certificates::CertificateMetrics,
     hub_names::HubNames,
     pusher::PusherMetrics,
     registry::{OperationMetrics, RegistryFamilies},
@@ -36,6 +37,7 @@ pub(crate) struct ServerMetrics {
     pusher: PusherMetrics,
     reloads: Family<ReloadLabel, Counter>,
     reload_failed: Gauge,
+    certificates: CertificateMetrics,
     admin_refused: Family<ReasonLabel, Counter>,
 }
 
@@ -150,6 +152,16 @@ impl ServerMetrics {
         self.webhooks.endpoint(endpoint)
     }
 
+    /// The first certificate for clients or for peers expires then, in seconds since 1970.
+    pub(crate) fn certificate_expires(&self, of: &'static str, at: u64) {
+        self.certificates.expires(of, at);
+    }
+
+    /// Whether the files of the certificates could be used when they were last looked at.
+    pub(crate) fn certificates_read(&self, can_be_used: bool) {
+        self.certificates.read(can_be_used);
+    }
+
     /// What is counted of an operation of the registry.
     pub(crate) fn registry_operation(&self, operation: &'static str) -> OperationMetrics {
         self.registry.operation(operation)
@@ -229,6 +241,7 @@ impl ServerMetrics {
             "Whether the last reload of the configuration failed",
             self.reload_failed.clone(),
         );
+        self.certificates.register(registry);
         registry.register(
             "tieline_admin_requests_refused",
             "Requests to the admin port that were refused",

@@ -11,7 +11,8 @@ use std::sync::{Arc, OnceLock};
 
 use tieline::{Cluster, PeerTls, Tls, TlsConfig};
 
-use crate::config::settings::Settings;
+use super::expiry::{Expiry, ExpiryWatch};
+use crate::{config::settings::Settings, metrics::METRICS};
 
 /// What the files of certificates contain.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +27,15 @@ impl CertificateFiles {
             clients: settings.tls.read_files(&settings.certificates)?,
             peers: settings.cluster.tls()?,
         })
+    }
+
+    /// When the first of those for clients and the first of those for peers expire.
+    pub(crate) fn expiries(&self) -> impl Iterator<Item = Expiry> {
+        let clients = self.clients.iter().flat_map(|tls| &tls.certificates);
+        let clients = clients.map(|certificate| &*certificate.chain);
+        let peers = self.peers.iter().map(|tls| &*tls.certificate);
+        let all = [Expiry::of("clients", clients), Expiry::of("peers", peers)];
+        all.into_iter().flatten()
     }
 
     fn is_empty(&self) -> bool {
@@ -53,6 +63,7 @@ pub(super) struct LiveCertificates {
     cluster: Arc<OnceLock<Cluster>>,
     /// Why the files could not be used when they were last looked at.
     failure: Option<String>,
+    expiry: ExpiryWatch,
 }
 
 impl LiveCertificates {
@@ -62,12 +73,15 @@ impl LiveCertificates {
         (clients, operators): (Option<Tls>, Option<Tls>),
         cluster: Arc<OnceLock<Cluster>>,
     ) -> Self {
+        let mut expiry = ExpiryWatch::default();
+        expiry.look(used.expiries());
         Self {
             used,
             clients,
             operators,
             cluster,
             failure: None,
+            expiry,
         }
     }
 
@@ -100,6 +114,8 @@ impl LiveCertificates {
                 self.failure = Some(failure);
             }
         }
+        METRICS.certificates_read(self.failure.is_none());
+        self.expiry.look(self.used.expiries());
     }
 
     /// Uses what was read, where it differs from what is in use.

@@ -9,6 +9,7 @@ pub(crate) mod certificates;
 mod cluster;
 mod control;
 pub(crate) mod demo;
+pub(crate) mod expiry;
 mod lifecycle;
 pub(crate) mod listen;
 mod measured_registry;

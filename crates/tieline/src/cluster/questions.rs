@@ -2,7 +2,7 @@
 //!
 //! Owns nothing: it hands on to the router. Must not know how a question travels.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 
@@ -87,6 +87,7 @@ impl Cluster {
             audits: claims.audits,
             swept: claims.swept,
             claim_requests_failed: claims.failed_requests,
+            nodes_missed: self.router.nodes_missed.load(Ordering::Relaxed),
         }
     }
 

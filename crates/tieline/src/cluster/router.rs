@@ -13,7 +13,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,6 +62,8 @@ pub(super) struct MessageRouter {
     /// What this node has asked.
     pub(super) answers: Arc<Answers>,
     pub(super) tasks: TaskTracker,
+    /// By messages to many.
+    pub(super) nodes_missed: Arc<AtomicU64>,
     runtime: Handle,
 }
 
@@ -89,6 +91,7 @@ impl MessageRouter {
             interest,
             answers,
             tasks,
+            nodes_missed: Arc::default(),
             runtime: Handle::current(),
         })
     }
@@ -130,7 +133,7 @@ impl MessageRouter {
         if self.peers.is_single_node() {
             return self.hub.send_to_scope(scope, except, &cast);
         }
-        let (builder, receipt) = SummaryBuilder::open();
+        let (builder, receipt) = SummaryBuilder::open(&self.nodes_missed);
         let multicast = Multicast::new(scope.into(), except.cloned(), cast, builder);
         match self.ordering.start_multicast(multicast) {
             StartedMulticast::Send(multicast) => self.multicast(multicast),

@@ -32,6 +32,11 @@ pub struct ClusterStats {
     pub swept: u64,
     /// Requests to claim or release ids that were not answered; they are repeated.
     pub claim_requests_failed: u64,
+    /// Times that a node was missed by a message to many clients that this node has sent, as [`Summary::missed`]
+    /// tells each sender.
+    ///
+    /// [`Summary::missed`]: crate::Summary::missed
+    pub nodes_missed: u64,
 }
 
 /// Requests for the node of a client.

@@ -3,7 +3,13 @@
 //! Owns how the parts of one multicast are summed up. Must not know how parts are sent. Invariant: the
 //! receipt is decided when every expected part has come and none is expected any more.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -91,16 +97,19 @@ struct BuilderState {
     open: usize,
     summary: Summary,
     sender: Option<ReceiptSender<Summary>>,
+    /// Nodes that this message and others have missed.
+    nodes_missed: Arc<AtomicU64>,
 }
 
 impl SummaryBuilder {
     /// A builder that expects parts until [`SummaryBuilder::close`], and its receipt.
-    pub(super) fn open() -> (Arc<Self>, Receipt<Summary>) {
+    pub(super) fn open(nodes_missed: &Arc<AtomicU64>) -> (Arc<Self>, Receipt<Summary>) {
         let (sender, receipt) = Receipt::channel();
         let state = BuilderState {
             open: 1,
             summary: Summary::default(),
             sender: Some(sender),
+            nodes_missed: Arc::clone(nodes_missed),
         };
         (Arc::new(Self(Mutex::new(state))), receipt)
     }
@@ -113,8 +122,9 @@ impl SummaryBuilder {
     /// Adds the part of a node.
     pub(super) fn add_part(&self, node: Option<Arc<str>>, outcome: Result<Reached, Delivery>) {
         let mut state = self.0.lock();
-        if let Ok(reached) = outcome {
-            state.summary.reached.add(reached);
+        match outcome {
+            Ok(reached) => state.summary.reached.add(reached),
+            Err(_) => _ = state.nodes_missed.fetch_add(1, Ordering::Relaxed),
         }
         state.summary.nodes.push(NodeReached { node, outcome });
         BuilderState::end_one(state);

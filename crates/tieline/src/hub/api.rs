@@ -79,6 +79,7 @@ impl Hub {
         let (traffic, deliveries) = counters.traffic();
         let mut stats = HubStats {
             connections: self.admitted(),
+            max_connections: self.inner.capacity,
             opened: counters.all_opened(),
             ended: counters.ends(),
             traffic,

@@ -13,6 +13,8 @@ use crate::delivery::Reached;
 pub struct HubStats {
     /// Connections that were accepted and have not ended, closing ones included.
     pub connections: usize,
+    /// How many there may be; further clients are refused with 503.
+    pub max_connections: usize,
     /// Connections whose upgrade was ever completed.
     pub opened: u64,
     /// Those of them that have ended, by their reason.

@@ -46,6 +46,10 @@ fn registry(page: &mut Page<'_>, stats: &ClusterStats) -> Written {
         "tieline_registry_entries_swept",
         "Entries without a client that these comparisons have found",
     );
+    const MISSED: Metric = Metric::count(
+        "tieline_nodes_missed",
+        "Times that a message to many clients did not reach another node",
+    );
     page.gauge(AVAILABLE, &u32::from(stats.registry_available))?;
     page.gauge(ENTRIES, &stats.entries)?;
     let answered = stats.lookups.saturating_sub(stats.lookups_failed);
@@ -61,7 +65,8 @@ fn registry(page: &mut Page<'_>, stats: &ClusterStats) -> Written {
     page.counters(CLAIMS, claims)?;
     page.counter(FAILED, &stats.claim_requests_failed)?;
     page.counter(AUDITS, &stats.audits)?;
-    page.counter(SWEPT, &stats.swept)
+    page.counter(SWEPT, &stats.swept)?;
+    page.counter(MISSED, &stats.nodes_missed)
 }
 
 fn links(page: &mut Page<'_>, peers: &[PeerStatus]) -> Written {

@@ -24,6 +24,10 @@ fn connections(page: &mut Page<'_>, stats: &HubStats) -> Written {
         "tieline_connections",
         "Connections that were accepted and have not ended",
     );
+    const LIMIT: Metric = Metric::count(
+        "tieline_connections_limit",
+        "The bound of tieline_connections",
+    );
     const OPENED: Metric = Metric::count(
         "tieline_connections_opened",
         "Connections whose upgrade was completed",
@@ -47,6 +51,7 @@ fn connections(page: &mut Page<'_>, stats: &HubStats) -> Written {
         ("lost", ends.lost),
     ];
     page.gauge(OPEN, &stats.connections)?;
+    page.gauge(LIMIT, &stats.max_connections)?;
     page.counter(OPENED, &stats.opened)?;
     page.counters(
         ENDED,

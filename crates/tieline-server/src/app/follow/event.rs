@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tieline::Connection;
+use tieline::{Connection, Delivery};
 use tokio::time::Instant;
 
 use super::report::{FrameReport, cut};
@@ -65,6 +65,11 @@ pub(crate) enum What {
         error: String,
         message: String,
     },
+    /// A message of the client was not sent to the clients of a node, or it is not known whether they got it.
+    NotReached {
+        peer: String,
+        message: String,
+    },
     /// The event handler has answered an event of the client, or has not.
     Handled {
         event: String,
@@ -114,6 +119,14 @@ impl What {
         match change {
             GroupChange::Joined => Self::Joined { group },
             GroupChange::Left => Self::Left { group },
+        }
+    }
+
+    /// A message of a client missed a node.
+    pub(crate) fn not_reached(node: &str, why: Delivery) -> Self {
+        Self::NotReached {
+            peer: node.to_owned(),
+            message: why.to_string(),
         }
     }
 

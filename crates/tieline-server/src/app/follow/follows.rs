@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tieline::Connection;
+use tieline::{Connection, Receipt, Summary};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
@@ -80,6 +80,19 @@ impl Follows {
         for follow in self.of(connection) {
             follow.note(connection, what());
         }
+    }
+
+    /// Tells which nodes a message of a client did not reach.
+    pub(crate) fn sent(&self, connection: &Connection, result: Receipt<Summary>) {
+        if self.of(connection).is_empty() {
+            return;
+        }
+        let (follows, connection) = (self.clone(), connection.clone());
+        result.on_outcome(move |summary| {
+            for (node, why) in summary.missed() {
+                follows.note(&connection, || What::not_reached(node, why));
+            }
+        });
     }
 
     /// Whether anybody follows somebody.

@@ -81,7 +81,7 @@ impl Handler for PusherHandler {
                 }
             }
             Ok(ClientFrame::Event(event)) => {
-                let relayed = relay(connection, client, &event);
+                let relayed = relay(connection, client, &event, &self.follows);
                 METRICS.pusher().event(outcome(&relayed));
                 if let Err(NotRelayed { code, message }) = relayed {
                     connection.emit(outgoing::error(code, &message));
@@ -151,6 +151,7 @@ fn relay(
     connection: &Connection,
     client: &Client,
     event: &ClientEvent<'_>,
+    follows: &Follows,
 ) -> Result<(), NotRelayed> {
     let app = client.place.app();
     let Some(app) = app.filter(|app| app.rules.client_events) else {
@@ -186,7 +187,7 @@ fn relay(
         });
     }
     let others = client.hub.cluster().except([connection.id()]);
-    others.emit_group(&event.channel, note);
+    follows.sent(connection, others.emit_group(&event.channel, note));
     let posted = webhooks::ClientEvent {
         channel: &event.channel,
         name: &event.name,

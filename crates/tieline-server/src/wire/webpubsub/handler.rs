@@ -28,7 +28,7 @@ use crate::{
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
-        follow::What,
+        follow::{Follows, What},
         hubs::HubHandle,
         inspection::{self, Inspector},
         limits::counts::{Action, Limited},
@@ -62,6 +62,7 @@ struct Sender<'a> {
     connection: &'a Connection,
     hub: &'a HubHandle,
     data: Option<&'a SharedClientData>,
+    follows: &'a Follows,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
@@ -94,6 +95,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             connection,
             hub,
             data: data.as_deref(),
+            follows: self.inspector.follows(),
         };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
@@ -373,7 +375,8 @@ impl Sender<'_> {
         client::check(self.data, Permission::SendToGroup, group)?;
         channels::check_event(self.hub, metadata)?;
         let cluster = self.hub.cluster();
-        send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
+        let sent = send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
+        self.follows.sent(self.connection, sent);
         Ok(())
     }
 }

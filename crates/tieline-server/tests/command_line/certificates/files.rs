@@ -4,15 +4,17 @@ use std::{
     net::TcpStream,
     os::unix::fs::symlink,
     path::Path,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rcgen::CertificateParams;
 use tieline_test_servers::{Authority, redis::Redis};
 
 use super::{connect, der, issue, json_client, shown, write};
 use crate::{
+    admin::{Node, Page},
     config::{ConfigFile, Served},
-    kit::{Client, DEADLINE, tieline},
+    kit::{Client, DEADLINE, run, tieline},
 };
 
 const LISTEN: &str = "listen = \"127.0.0.1:0\"\nhub_defaults.anonymous = \"anyone\"\n";
@@ -159,4 +161,43 @@ fn certificates_between_nodes_follow_their_files() {
 
 fn arrives(socket: &TcpStream) -> bool {
     socket.peek(&mut [0]).is_ok_and(|read| read > 0)
+}
+
+#[test]
+fn operators_are_warned_of_a_certificate_that_expires_and_of_files_that_cannot_be_used() {
+    const DAY: Duration = Duration::from_hours(24);
+    let authority = Authority::new();
+    let mut params = CertificateParams::new(["node.test".to_owned()]).unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "certificates expire by that clock"
+    )]
+    let end = SystemTime::now() + 3 * DAY;
+    params.not_after = end.into();
+    let (soon, good) = (authority.sign(params), issue(&authority, "node.test"));
+    let file = ConfigFile::new(&format!(
+        "{LISTEN}{CERTIFICATE}check_interval = \"50ms\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+    ));
+    let folder = file.folder.path();
+    swap(folder, "1", &soon);
+    let (code, stderr) = run(&["config", "check", file.path()]);
+    let warning = "a certificate for clients expires on ";
+    assert!(code == Some(0) && stderr.contains(warning), "{stderr}");
+
+    let node = Node::start(tieline(&["serve", "--config", file.path()]));
+    let expiry = |page: &Page| {
+        let at = page.value("tieline_certificate_expiry_timestamp_seconds{of=\"clients\"}");
+        UNIX_EPOCH + Duration::from_secs_f64(at.unwrap())
+    };
+    let failed = |page: &Page| page.value("tieline_certificate_reload_failed");
+    let page = node.page();
+    assert!(expiry(&page) <= end && expiry(&page) > end - DAY);
+    assert_eq!(failed(&page), Some(0.0));
+    // The chain of one certificate, and the key of another.
+    swap(folder, "2", &(soon.0, good.1.clone()));
+    node.page_with(|page| failed(page) == Some(1.0));
+    swap(folder, "3", &good);
+    node.page_with(|page| failed(page) == Some(0.0) && expiry(page) > end + DAY);
+    let (_, stderr) = run(&["config", "check", file.path()]);
+    assert!(!stderr.contains(warning), "{stderr}");
 }

@@ -17,6 +17,7 @@ const KINDS = {
   joined: ["joined", ""],
   left: ["left", ""],
   refused: ["refused", "bad"],
+  not_reached: ["not reached", "bad"],
   closed: ["closed", "warn"],
   not_followed: ["not followed", "warn"],
   missed: ["missing", "warn"],
@@ -157,6 +158,8 @@ function described(event) {
       return `${event.error}: ${event.message}`;
     case "handled":
       return `${event.event}, ${event.ms} ms${event.message ? `: ${event.message}` : ""}`;
+    case "not_reached":
+      return `${event.peer}: ${event.message}`;
     case "closed":
       return event.reason;
     case "not_followed":
