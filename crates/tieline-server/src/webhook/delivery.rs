@@ -49,14 +49,13 @@ impl Endpoint {
                     Attempt::Down(_) => Err(CallError::Down),
                     Attempt::NotAllowed(_) => Err(CallError::NotAllowed),
                 };
+                self.note_failure(&last);
                 if again_at >= deadline {
-                    break;
+                    return last;
                 }
                 sleep_until(again_at).await;
                 self.metrics.retried();
             }
-            self.log_failure(&last);
-            last
         })
         .await
     }

@@ -152,7 +152,12 @@ impl Endpoint {
         let outcome = outcome(&result);
         span.record("outcome", outcome.name());
         self.metrics.called(outcome, start.elapsed());
-        open.ended(problem(&result));
+        match &result {
+            Ok(answer) if answer.status.as_u16() < 400 => open.succeeded(),
+            // Nothing was sent, because of what had failed before.
+            Err(CallError::Down) => open.failed(None),
+            _ => open.failed(Some(cause(&result))),
+        }
         result
     }
 
@@ -180,8 +185,8 @@ impl Endpoint {
                 Attempt::Down(at) => (waits.then_some(at), Err(CallError::Down)),
                 Attempt::NotAllowed(at) => (waits.then_some(at), Err(CallError::NotAllowed)),
             };
+            self.note_failure(&result);
             let Some(at) = again_at.filter(|at| *at < deadline) else {
-                self.log_failure(&result);
                 return result;
             };
             sleep_until(at).await;
@@ -266,7 +271,12 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn log_failure(&self, result: &Result<Answer, CallError>) {
+    /// A request has failed, whether it is repeated or not: operators learn of it now, and not when a call ends,
+    /// which may be minutes later.
+    pub(super) fn note_failure(&self, result: &Result<Answer, CallError>) {
+        if !matches!(result, Err(CallError::Down)) {
+            self.history.attempt_failed(cause(result));
+        }
         let Some(left_out) = self.failures.due() else {
             return;
         };
@@ -332,11 +342,6 @@ impl fmt::Display for Attempt {
 }
 
 /// What is wrong with the answer of a server, or its absence.
-fn problem(result: &Result<Answer, CallError>) -> Option<String> {
-    let is_fine = matches!(result, Ok(answer) if answer.status.as_u16() < 400);
-    (!is_fine).then(|| cause(result))
-}
-
 fn cause(result: &Result<Answer, CallError>) -> String {
     match result {
         Ok(answer) => format!("answered {}", answer.status),

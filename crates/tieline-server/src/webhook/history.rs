@@ -32,14 +32,19 @@ impl History {
         OpenCall(self)
     }
 
+    /// A request was sent and not answered as it should be; it may be repeated.
+    pub(super) fn attempt_failed(&self, error: String) {
+        self.last.lock().failed(Some(error));
+    }
+
     pub(super) fn report(&self, breaker: &str) -> EndpointReport {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (succeeded, failed) = (load(&self.succeeded), load(&self.failed));
         let last = self.last.lock();
         let (at, error) = last.error.clone().unzip();
-        let state = match (succeeded + failed, last.has_failed) {
-            (0, _) => "idle",
+        let state = match (succeeded, last.has_failed) {
             (_, true) => "failing",
+            (0, false) => "idle",
             (_, false) => "answering",
         };
         EndpointReport {
@@ -55,18 +60,23 @@ impl History {
 }
 
 impl OpenCall<'_> {
-    /// It has ended, with what is wrong if anything is.
-    pub(super) fn ended(self, error: Option<String>) {
-        let history = self.0;
-        let count = match &error {
-            None => &history.succeeded,
-            Some(_) => &history.failed,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        let mut last = history.last.lock();
-        last.has_failed = error.is_some();
+    pub(super) fn succeeded(self) {
+        self.0.succeeded.fetch_add(1, Ordering::Relaxed);
+        self.0.last.lock().has_failed = false;
+    }
+
+    /// It has failed for a reason, or for that of those before.
+    pub(super) fn failed(self, error: Option<String>) {
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
+        self.0.last.lock().failed(error);
+    }
+}
+
+impl Last {
+    fn failed(&mut self, error: Option<String>) {
+        self.has_failed = true;
         if let Some(error) = error {
-            last.error = Some((clock::unix_seconds(), error));
+            self.error = Some((clock::unix_seconds(), error));
         }
     }
 }

@@ -130,6 +130,33 @@ fn a_connection_that_has_ended_is_not_found_even_if_the_registry_does_not_know()
 }
 
 #[test]
+fn a_handler_that_cannot_be_reached_is_shown_before_its_events_are_given_up() {
+    let nodes = Nodes::start(&[
+        "--event-handler",
+        "http://127.0.0.1:1/",
+        "--event-handler-system-events",
+        "disconnected",
+    ]);
+    let (mut client, _) = nodes.client("ada");
+    client.send(r#"{"type":"event","event":"order","dataType":"text","data":"x"}"#);
+    let handler = |answer: &Value| {
+        let mut handlers = list(answer, "handlers").iter();
+        let used = handlers.find(|handler| handler["queued"] == 1);
+        used.cloned()
+    };
+    let answer = nodes.eventually("/api/handlers", |answer| {
+        handler(answer).is_some_and(|handler| handler["last_error"].is_string())
+    });
+    let handler = handler(&answer).unwrap();
+    assert_eq!(
+        (&handler["state"], &handler["failed"]),
+        (&json!("failing"), &json!(0))
+    );
+    let error = handler["last_error"].as_str().unwrap();
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[test]
 fn handlers_and_refusals_of_other_nodes_are_shown() {
     let flags = [
         "--event-handler",
