@@ -172,12 +172,23 @@ test("names are shown literally, and lead to their owner", LIMIT, async (t) => {
   const { first, clients, operator } = await stage(t);
   const markup = `<img src=x onerror="document.title='injected'">`;
   await clients.connect(first, markup, [`"><script>document.title='injected'</script>/../?&#`]);
-  await clients.connect(first, "a\u202eb");
+  const hidden = {
+    "a\u202eb": String.raw`a\u{202e}b`,
+    "ada  ": String.raw`ada\u{20}\u{20}`,
+    " ada": String.raw`\u{20}ada`,
+    "a\u00a0b": String.raw`a\u{a0}b`,
+    "a\u034f\ufe0fb": String.raw`a\u{34f}\u{fe0f}b`,
+    "\u3164\u2800\u115f": String.raw`\u{3164}\u{2800}\u{115f}`,
+    "ada lovelace": "ada lovelace",
+  };
+  for (const name of Object.keys(hidden)) await clients.connect(first, name);
   const person = await operator({ view: "#/connections" });
   const user = person.row("connections-table", markup).locator('[data-label="User"] bdi');
   assert.equal(await user.evaluate((name) => name.textContent), markup);
   assert.equal(await user.evaluate((name) => name.childElementCount), 0);
-  await person.row("connections-table", String.raw`a\u{202e}b`).waitFor();
+  const shown = person.page.locator('#connections-table [data-label="User"] bdi');
+  const names = (await shown.allTextContents()).filter((name) => name !== markup);
+  assert.deepEqual(names.sort(), Object.values(hidden).sort());
 
   await person.row("connections-table", markup).getByRole("link").click();
   await person.fact("User", markup).waitFor();

@@ -218,8 +218,22 @@ impl Config {
     /// Checks each setting, and the settings against each other. [`Hub::new`](crate::Hub::new) calls it.
     ///
     /// # Errors
-    /// If a setting is out of its bounds; the error names it.
+    /// If a setting is out of its bounds; the error names it. [`problems`](Self::problems) has all of them.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that is wrong, so that whoever sets it can mend it at once.
+    ///
+    /// ```
+    /// use tieline::{Config, ConfigError};
+    ///
+    /// let config = Config { max_handshakes: Some(0), outbox_bytes: 1, ..Config::default() };
+    /// let problems = config.problems();
+    /// assert_eq!(problems[0], ConfigError::Zero("max_handshakes"));
+    /// assert_eq!(problems[1].to_string(), "outbox_bytes is too small for message_size: raise it, or lower the other");
+    /// ```
+    pub fn problems(&self) -> Vec<ConfigError> {
         let above_zero = [
             ("message_size", self.message_size),
             ("fragments", self.fragments as usize),
@@ -239,9 +253,14 @@ impl Config {
             ),
             ("inbound.bytes", self.inbound.bytes.unwrap_or(1) as usize),
         ];
-        if let Some((name, _)) = above_zero.into_iter().find(|(_, value)| *value == 0) {
-            return Err(ConfigError::Zero(name));
-        }
+        let zero = above_zero.into_iter().filter(|(_, value)| *value == 0);
+        let mut problems: Vec<_> = zero.map(|(name, _)| ConfigError::Zero(name)).collect();
+        self.add_times(&mut problems);
+        self.add_sizes(&mut problems);
+        problems
+    }
+
+    fn add_times(&self, problems: &mut Vec<ConfigError>) {
         let times = [
             ("message_timeout", self.message_timeout),
             ("handshake_timeout", self.handshake_timeout),
@@ -253,19 +272,16 @@ impl Config {
             ("drain_timeout", self.drain_timeout),
             ("inbound.burst", self.inbound.burst),
         ];
-        if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
-            return Err(ConfigError::Zero(name));
-        }
+        let zero = times.into_iter().filter(|(_, time)| time.is_zero());
+        problems.extend(zero.map(|(name, _)| ConfigError::Zero(name)));
         let times = times
             .into_iter()
             .chain([("drain_window", self.drain_window)]);
-        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > MAX_TIME) {
-            return Err(ConfigError::TooLong(name));
-        }
-        self.validate_sizes()
+        let long = times.filter(|(_, time)| *time > MAX_TIME);
+        problems.extend(long.map(|(name, _)| ConfigError::TooLong(name)));
     }
 
-    fn validate_sizes(&self) -> Result<(), ConfigError> {
+    fn add_sizes(&self, problems: &mut Vec<ConfigError>) {
         let ordered = [
             ("header_size", self.header_size, "8 KiB", 8 * 1024 - 1),
             (
@@ -287,31 +303,24 @@ impl Config {
                 self.outbox_bytes.saturating_sub(1),
             ),
         ];
-        for (name, value, bound, too_small) in ordered {
-            if value <= too_small {
-                return Err(ConfigError::TooSmall { name, bound });
+        let mut too_small = |name, bound| problems.push(ConfigError::TooSmall { name, bound });
+        for (name, value, bound, largest_too_small) in ordered {
+            if value <= largest_too_small {
+                too_small(name, bound);
             }
         }
         if self.drain_timeout < self.drain_window.saturating_add(self.close_timeout) {
-            let bound = "drain_window + close_timeout";
-            return Err(ConfigError::TooSmall {
-                name: "drain_timeout",
-                bound,
-            });
+            too_small("drain_timeout", "drain_window + close_timeout");
         }
         if !self.inbound.admits(self.message_size, self.message_timeout) {
             let bound = "message_size to arrive within message_timeout";
-            return Err(ConfigError::TooSmall {
-                name: "inbound.bytes",
-                bound,
-            });
+            too_small("inbound.bytes", bound);
         }
         if let Some(deflate) = self.compression
             && !(1..=9).contains(&deflate.level)
         {
-            return Err(ConfigError::Level(deflate.level));
+            problems.push(ConfigError::Level(deflate.level));
         }
-        Ok(())
     }
 
     /// Maximum number of connections. A tenth of the descriptors remains for listeners, handshakes and the

@@ -4,6 +4,8 @@
 //! answers nobody without the token, whatever a reload has done to it; and a page of another site, which a browser
 //! on this machine may have open, gets nothing either way.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{
@@ -15,8 +17,15 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use tracing::field::display;
+
 use super::token::LiveAdminToken;
-use crate::{app::access::is_loopback, metrics::METRICS};
+use crate::{
+    app::{access::is_loopback, sampled::Sampled},
+    metrics::METRICS,
+};
+
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Decides who may use the admin port. Clones share the token.
 #[derive(Debug, Clone)]
@@ -24,6 +33,7 @@ pub(crate) struct Guard {
     token: LiveAdminToken,
     /// Whether other machines cannot connect.
     is_local: bool,
+    wrong_tokens: Arc<Sampled>,
 }
 
 /// Why a request is not allowed.
@@ -42,14 +52,21 @@ enum Refused {
 
 impl Guard {
     pub(crate) fn new(token: LiveAdminToken, is_local: bool) -> Self {
-        Self { token, is_local }
+        Self {
+            token,
+            is_local,
+            wrong_tokens: Arc::default(),
+        }
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let host = text(headers, HOST.as_str()).unwrap_or_default();
-        if let Some(origin) = headers.get(ORIGIN)
-            && !is_of_host(origin, host)
-        {
+        let is_foreign = match headers.get(ORIGIN) {
+            Some(origin) => !is_of_host(origin, host),
+            // An image or a script of a page, which has no origin.
+            None => is_cross_site(headers),
+        };
+        if is_foreign {
             return Err(Refused::ForeignOrigin);
         }
         match self.token.load() {
@@ -65,11 +82,33 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Counts what is refused. Whoever tries tokens is named.
+    fn report(&self, refused: Refused, request: &Request) {
+        let reason = refused.reason();
+        METRICS.admin_refused(reason);
+        let from = tieline::client_addr(request.extensions()).map(display);
+        tracing::debug!(from, reason, "refused a request to the admin port");
+        if refused == Refused::WrongToken
+            && let Some(left_out) = self.wrong_tokens.due()
+        {
+            tracing::warn!(
+                from,
+                left_out,
+                "a request to the admin port had a wrong token"
+            );
+        }
+    }
+}
+
 /// Lets a request pass, or answers it.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.check(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+        Err(refused) => {
+            guard.report(refused, &request);
+            refused.into_response()
+        }
     }
 }
 
@@ -87,9 +126,6 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let reason = self.reason();
-        METRICS.admin_refused(reason);
-        tracing::debug!(reason, "refused a request to the admin port");
         let body = format!("{self}\n");
         match self {
             Self::NoToken | Self::WrongToken => {
@@ -126,6 +162,13 @@ fn is_of_host(origin: &HeaderValue, host: &str) -> bool {
     let origin = origin.to_str().ok();
     let authority = origin.and_then(|origin| origin.split_once("://"));
     authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+}
+
+/// Whether a browser says that a page of another site has it send the request. Other programs say nothing, and what
+/// people type or open themselves is of none.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE);
+    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 #[cfg(test)]
@@ -199,5 +242,17 @@ mod tests {
         for origin in ["https://evil.example", "http://localhost:8080", "null"] {
             assert_eq!(from(origin), Err(Refused::ForeignOrigin), "{origin}");
         }
+        let host = ("host", "localhost:9464");
+        let of = |site| check(&guard, &[host, ("sec-fetch-site", site)]);
+        for site in ["same-origin", "none"] {
+            assert_eq!(of(site), Ok(()), "{site}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert_eq!(of(site), Err(Refused::ForeignOrigin), "{site}");
+        }
+        // The origin is more exact, where there is one.
+        let own = ("origin", "http://localhost:9464");
+        let websocket = check(&guard, &[host, own, ("sec-fetch-site", "cross-site")]);
+        assert_eq!(websocket, Ok(()));
     }
 }

@@ -62,6 +62,11 @@ impl LiveAdminToken {
         self.0.load_full()
     }
 
+    /// Whether requests need one.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load().is_some()
+    }
+
     /// Requests from now on need this one. `other` is not used any more.
     pub(crate) fn replace(&self, other: &Self) {
         self.0.store(other.load());

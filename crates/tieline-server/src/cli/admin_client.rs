@@ -3,9 +3,9 @@
 //! Owns where the API is, the token, and errors in terms of flags. Must not know what is asked. Invariant: the token
 //! appears in no text.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use http::{
     HeaderMap, HeaderValue, Method, Uri,
@@ -150,7 +150,11 @@ impl AdminClient {
     ) -> anyhow::Result<T> {
         timeout(TIMEOUT, answer).await.map_or_else(
             |_| bail!("no answer from {} within 5 s", self.admin),
-            |sent| sent.with_context(|| format!("no answer from {} (--admin)", self.admin)),
+            |sent| {
+                let is_tls = self.admin.starts_with("https:");
+                let sent = sent.map_err(|error| explained(&error, is_tls));
+                sent.with_context(|| format!("no answer from {} (--admin)", self.admin))
+            },
         )
     }
 
@@ -205,9 +209,55 @@ impl AnswerLines {
     }
 }
 
-/// A text of a server, without what a terminal would act on.
+/// An error, with what to do about it if that is known.
+pub(super) fn explained(error: &ClientError, is_tls: bool) -> anyhow::Error {
+    let text = error.to_string();
+    let hint = match error {
+        ClientError::NotHttp(_) if !is_tls => "if it expects TLS, use an https:// URL",
+        _ if text.contains("CaUsedAsEndEntity") => {
+            "its certificate is one for an authority, which servers may not have: make it with \
+             basicConstraints=critical,CA:FALSE, or let an authority sign one and trust that"
+        }
+        _ if text.contains("CertificateRequired") => {
+            "it wants a certificate: ask its admin port, such as http://127.0.0.1:9464"
+        }
+        _ => return anyhow!(text),
+    };
+    anyhow!("{text}; {hint}")
+}
+
+/// Characters that are not seen, or look like another one, and that [`str::escape_debug`] takes for letters and marks:
+/// fillers, the blank of Braille, and what Unicode ignores by default.
+const UNSEEN: [RangeInclusive<char>; 9] = [
+    '\u{34f}'..='\u{34f}',
+    '\u{115f}'..='\u{1160}',
+    '\u{17b4}'..='\u{17b5}',
+    '\u{180b}'..='\u{180f}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{e0100}'..='\u{e01ef}',
+];
+
+/// A text of a server on one line, with what a terminal would act on, or not show, as `\u{…}`: two texts that differ in
+/// such characters look different. A backslash is doubled.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(500).collect()
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().take(500) {
+        match c {
+            '"' | '\'' => plain.push(c),
+            c if UNSEEN.iter().any(|unseen| unseen.contains(&c)) => {
+                plain.extend(c.escape_unicode());
+            }
+            // Behind another character, where a mark stays as it is.
+            c => {
+                let text: String = ['x', c].iter().collect();
+                plain.extend(text.escape_debug().skip(1));
+            }
+        }
+    }
+    plain
 }
 
 /// Runs what a command does with the API.
@@ -219,4 +269,39 @@ pub(super) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> an
     // A name that is being looked up is not waited for.
     runtime.shutdown_background();
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_escaped_and_the_rest_stays_as_it_is() {
+        for text in [
+            "ada",
+            "Zo\u{eb} O'Neil",
+            "e\u{301}",
+            "नमस्ते",
+            "\"日本\"",
+            "🦀",
+        ] {
+            assert_eq!(plain(text), text);
+        }
+        let escaped = [
+            ("e\u{202e}v", "e\\u{202e}v"),
+            ("a\u{7}b", "a\\u{7}b"),
+            ("g\n\u{1b}[31mX", "g\\n\\u{1b}[31mX"),
+            ("a\u{200b}\u{a0}b", "a\\u{200b}\\u{a0}b"),
+            (
+                "\u{3164}\u{2800}\u{34f}\u{fe0f}",
+                "\\u{3164}\\u{2800}\\u{34f}\\u{fe0f}",
+            ),
+            // Nobody can write what an escaped one looks like.
+            ("\\u{7}", "\\\\u{7}"),
+        ];
+        for (text, expected) in escaped {
+            assert_eq!(plain(text), expected);
+        }
+        assert_eq!(plain(&"x".repeat(600)).len(), 500);
+    }
 }

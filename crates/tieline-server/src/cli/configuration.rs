@@ -10,8 +10,9 @@ use tieline::{ClusterConfig, ClusterError, Config};
 use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
+    limits::check_limits,
     pusher::{apps, members},
-    pusher_webhooks::webhooks,
+    pusher_webhooks::webhooks as webhooks_of,
     upstream::handlers,
 };
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
         access::Access,
         certificate::CertificateUsers,
         hubs::{HubRules, LiveHubRules, SharedHubs},
+        jwks::issuer::Issuers,
+        key::AccessKeys,
         limits::HubLimits,
         role::Roles,
         token::verify::Verifier,
@@ -45,7 +48,7 @@ use crate::{
     supervisor::{
         admin::AdminPortSettings, expiry, registry::RegistrySettings, serve::ServeSettings,
     },
-    wire::aws::key_pair::LiveKeyPair,
+    wire::{aws::key_pair::LiveKeyPair, pusher::app::LiveApps},
 };
 
 /// A configuration that has been checked.
@@ -67,7 +70,8 @@ impl Checked {
 /// Reads the layers and checks everything.
 pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
     let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
+    let serve = serve_settings(&settings, &values);
+    let serve = serve.map_err(|errors| as_set(errors.into(), &values))?;
     Ok(Checked {
         settings,
         values,
@@ -77,59 +81,116 @@ pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
 
 /// An error, with options named as they were set.
 pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
-    let text = format!("{error:#}");
-    let named = names::flags_as_set(&text, values);
+    let named = |text: &str| names::flags_as_set(text, values);
     match error.downcast::<ConfigErrors>() {
-        Ok(_) => ConfigErrors::one(named).into(),
-        Err(error) if named == text => error,
-        Err(_) => anyhow::anyhow!(named),
+        Ok(errors) => errors.map(named).into(),
+        Err(error) => {
+            let text = format!("{error:#}");
+            let named = named(&text);
+            if named == text {
+                error
+            } else {
+                anyhow::anyhow!(named)
+            }
+        }
     }
 }
 
-fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
+/// Makes every check, so that all mistakes are reported at once; but for those that need what another one has not
+/// found.
+fn serve_settings(settings: &Settings, values: &Values) -> Result<ServeSettings, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
     let config = settings.limits.config(&settings.times);
-    config.validate().map_err(|error| invalid(&error, values))?;
-    check_limits(settings)?;
-    if settings.hubs.iter().next().is_none() {
-        let text =
-            "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
-        return Err(ConfigErrors::one(text).into());
-    }
-    let keys = access_keys(settings)?;
-    let issuers = issuers(settings)?;
-    let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
-    let certificates = settings.tls.client_user.map(|place| {
-        let roles = Roles::parse(&settings.tls.client_roles);
-        CertificateUsers::new(place, roles)
-    });
-    let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
-    let tls = settings.tls.read_files(&settings.certificates)?;
-    let apps = apps(settings, values)?;
-    let shared_hubs = apps.load().shared_hubs();
-    Ok(ServeSettings {
-        admin: admin(settings, tls.is_some())?,
-        listen: check_all(settings, tls.is_some(), anonymous)?,
-        issuers,
-        aws: LiveKeyPair::new(aws_key_pair(settings)?),
-        webhooks: webhooks(settings, values, &apps.load())?,
-        members: members(&settings.pusher, &apps.load()),
+    check_limits(settings, &config, values, &mut errors);
+    let has_limits = errors.is_empty();
+    let proofs = errors.take(Proofs::of(settings));
+    let tls = errors.take(settings.tls.read_files(&settings.certificates));
+    let has_tls = tls.as_ref().is_none_or(Option::is_some);
+    let admin = errors.take(admin(settings, has_tls));
+    let aws = errors.take(aws_key_pair(settings));
+    let apps = errors.take(apps(settings, values));
+    let webhooks = apps.as_ref().map(LiveApps::load);
+    let webhooks = webhooks.and_then(|apps| errors.take(webhooks_of(settings, values, &apps)));
+    let members = apps
+        .as_ref()
+        .map(|apps| members(&settings.pusher, &apps.load()));
+    let registry = errors.take(registry(settings));
+    let own = proofs.as_ref();
+    let listen = own.and_then(|proofs| errors.take(check_all(settings, has_tls, proofs.anonymous)));
+    let keys = own.filter(|_| has_limits).map(|own| own.keys.as_ref());
+    let handlers = keys.and_then(|keys| errors.take(handlers(settings, values, keys, &config)));
+    let cluster = has_limits.then(|| cluster(settings, &config, values));
+    let cluster = cluster.and_then(|cluster| errors.take(cluster));
+    let (Some(proofs), Some(tls), Some(admin), Some(aws), Some(apps), Some(webhooks)) =
+        (proofs, tls, admin, aws, apps, webhooks)
+    else {
+        return Err(errors);
+    };
+    let (Some(members), Some(registry), Some(listen), Some(handlers), Some(cluster)) =
+        (members, registry, listen, handlers, cluster)
+    else {
+        return Err(errors);
+    };
+    let rules = proofs.rules(settings, apps.load().shared_hubs());
+    errors.into_result(ServeSettings {
+        admin,
+        listen,
+        issuers: proofs.issuers,
+        aws: LiveKeyPair::new(aws),
+        webhooks,
         apps,
+        members,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
-        registry: registry(settings)?,
-        cluster: cluster(settings, &config, values)?,
-        rules: rules(
-            settings,
-            verifier.as_ref(),
-            certificates.as_ref(),
-            anonymous,
-            shared_hubs,
-        ),
-        handlers: handlers(settings, values, keys.as_ref(), &config)?,
+        registry,
+        cluster,
+        rules,
+        handlers,
         config,
         drain_delay: settings.times.drain_delay,
         show_payloads: settings.admin.show_payloads,
     })
+}
+
+/// What proves who somebody is.
+struct Proofs {
+    keys: Option<AccessKeys>,
+    issuers: Issuers,
+    verifier: Option<Arc<Verifier>>,
+    certificates: Option<CertificateUsers>,
+    /// Who may connect without, unless the settings of a hub say so.
+    anonymous: Anonymous,
+}
+
+impl Proofs {
+    fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let keys = access_keys(settings)?;
+        let issuers = issuers(settings)?;
+        let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
+        let certificates = settings.tls.client_user.map(|place| {
+            let roles = Roles::parse(&settings.tls.client_roles);
+            CertificateUsers::new(place, roles)
+        });
+        let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
+        Ok(Self {
+            keys,
+            issuers,
+            verifier,
+            certificates,
+            anonymous,
+        })
+    }
+
+    fn rules(&self, settings: &Settings, with_channels: SharedHubs) -> LiveHubRules {
+        let (verifier, certificates) = (self.verifier.as_ref(), self.certificates.as_ref());
+        rules(
+            settings,
+            verifier,
+            certificates,
+            self.anonymous,
+            with_channels,
+        )
+    }
 }
 
 /// The admin port; `None` if it is off.
@@ -146,8 +207,8 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
     if let Some(place) = listen {
         if token.is_none() && !place.is_local() {
             return Err(ConfigErrors::one(format!(
-                "refusing to listen for operators on {place}: anyone could read the metrics; use 127.0.0.1, or \
-                 set a token with --admin-token-file"
+                "refusing to listen for operators on {place}: anyone could close connections and drain the node; \
+                 use 127.0.0.1, or set a token with --admin-token-file"
             )));
         }
         let place = match place {
@@ -216,65 +277,6 @@ pub(super) fn rules(
     LiveHubRules::new(rules, with_channels)
 }
 
-/// The limits of hubs, as far as one must fit another.
-fn check_limits(settings: &Settings) -> Result<(), ConfigErrors> {
-    let (node, time) = (&settings.limits, settings.times.message_timeout);
-    for (hub, own) in settings.hubs.iter() {
-        let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
-        if let Some(text) = misfit(node, own, &whose) {
-            return Err(ConfigErrors::one(text));
-        }
-        let (largest, limits) = (node.max_message.0, HubLimits::new(node, own));
-        if let Err(scope) = limits.check(largest, time) {
-            let text = format!(
-                "the bytes per second of one {} of {whose} are too few for the largest message: it takes more than \
-                 `times.message_timeout`; raise the rate, or lower `max_message`",
-                scope.name()
-            );
-            return Err(ConfigErrors::one(text));
-        }
-        if own.has_zero_rate() || node.has_zero_rate() {
-            let text =
-                format!("a rate of {whose} or `[limits]` is zero: leave it out, or raise it");
-            return Err(ConfigErrors::one(text));
-        }
-    }
-    Ok(())
-}
-
-/// What is wrong with a size of a hub that the node has too.
-fn misfit(node: &Limits, own: &HubSettings, whose: &str) -> Option<String> {
-    let bytes = |size: Option<Size<usize>>| size.map(|size| size.0);
-    let sizes = [
-        ("max_message", bytes(own.max_message), node.max_message.0),
-        ("max_outbox", bytes(own.max_outbox), node.max_outbox.0),
-        (
-            "max_outbox_frames",
-            own.max_outbox_frames,
-            node.max_outbox_frames,
-        ),
-    ];
-    sizes.into_iter().find_map(|(name, own, most)| match own {
-        Some(0) if name != "max_message" => Some(format!(
-            "`{name}` of {whose} is zero: leave it out, or raise it"
-        )),
-        Some(own) if own > most => Some(format!(
-            "`{name}` of {whose} is more than `limits.{name}`: raise that, or lower it"
-        )),
-        _ => None,
-    })
-}
-
-/// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this
-/// machine may send its own loopback address as the host of every request.
-fn default_anonymous(has_proofs: bool) -> Anonymous {
-    if has_proofs {
-        Anonymous::Never
-    } else {
-        Anonymous::Loopback
-    }
-}
-
 pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySettings>> {
     let Some(url) = &settings.cluster.registry else {
         return Ok(None);
@@ -284,122 +286,4 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
         prefix: settings.cluster.prefix.clone(),
         tls: settings.cluster.registry_tls()?,
     }))
-}
-
-/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public. So does a
-/// Unix socket: behind it is a proxy, whose clients are anywhere.
-fn check_all(
-    settings: &Settings,
-    has_certificate: bool,
-    default: Anonymous,
-) -> Result<Listeners, ConfigErrors> {
-    let listeners = &settings.general.listen;
-    for (index, listen) in listeners.iter().enumerate() {
-        let is_loopback = match listen {
-            Listen::Address(address, _) => address.ip().is_loopback(),
-            Listen::Unix(_) | Listen::Systemd(_) => false,
-        };
-        check_loopback(settings, listen, is_loopback, default)?;
-        if listeners
-            .iter()
-            .take(index)
-            .any(|before| before.is_same(listen))
-        {
-            let text = format!("--listen has {listen} twice; leave one out");
-            return Err(ConfigErrors::one(text));
-        }
-    }
-    check_tls(settings, has_certificate)?;
-    Ok(listeners.clone())
-}
-
-/// A certificate is used, and not missed.
-fn check_tls(settings: &Settings, has_certificate: bool) -> Result<(), ConfigErrors> {
-    let is_tls = |listen: &&Listen| listen.is_tls(has_certificate);
-    match settings.general.listen.iter().find(is_tls) {
-        Some(listen) if !has_certificate => Err(ConfigErrors::one(format!(
-            "{listen} of --listen needs a certificate: set --tls-cert and --tls-key"
-        ))),
-        None if has_certificate && !settings.admin.tls => {
-            let text = "the certificate of `[tls]` is not used: all of --listen are http:// or Unix sockets, which have \
-                        no TLS; add an address with https://, or leave the certificate out";
-            Err(ConfigErrors::one(text))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The address, unless anonymous clients of some hub could reach it from other machines against the
-/// operator's intention.
-pub(super) fn check_listen(
-    settings: &Settings,
-    address: SocketAddr,
-    default: Anonymous,
-) -> Result<SocketAddr, ConfigErrors> {
-    let is_loopback = address.ip().is_loopback();
-    check_loopback(settings, &address, is_loopback, default)?;
-    Ok(address)
-}
-
-fn check_loopback(
-    settings: &Settings,
-    place: &dyn std::fmt::Display,
-    is_loopback: bool,
-    default: Anonymous,
-) -> Result<(), ConfigErrors> {
-    let mut hubs = settings.hubs.iter();
-    let for_this_machine =
-        hubs.find(|(_, hub)| hub.anonymous.unwrap_or(default) == Anonymous::Loopback);
-    match for_this_machine {
-        Some((hub, _)) if !is_loopback => {
-            let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
-            Err(ConfigErrors::one(format!(
-                "refusing to listen on {place}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
-                 access key (--key-file) or --anonymous"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::source::Environment;
-
-    #[test]
-    fn a_public_address_requires_explicit_anonymous_access() {
-        let check = |variables: &[(&str, &str)], address: &str, has_tokens| {
-            let variables = variables.iter();
-            let variables: Environment = variables
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect();
-            let layers = Layers {
-                file: None,
-                flags: Vec::new(),
-                is_used: |_| true,
-            };
-            let (settings, _) = layers.load(&variables).unwrap();
-            let checked = check_listen(
-                &settings,
-                address.parse().unwrap(),
-                default_anonymous(has_tokens),
-            );
-            checked.map_err(|error| error.to_string())
-        };
-        let public = "0.0.0.0:8080";
-        assert!(check(&[], public, false).is_err());
-        assert!(check(&[], "[::1]:8080", false).is_ok());
-        assert!(check(&[], public, true).is_ok());
-        let anyone = ("TIELINE_ANONYMOUS", "anyone");
-        assert!(check(&[anyone], public, false).is_ok());
-        let one = ("TIELINE_HUB__NEWS__ANONYMOUS", "loopback");
-        let error = check(&[anyone, one], public, false).unwrap_err();
-        assert!(error.contains("of the hub news"), "{error}");
-        // Those without a table do not exist.
-        let only = ("TIELINE_ONLY_LISTED_HUBS", "true");
-        let one = ("TIELINE_HUB__NEWS__ANONYMOUS", "never");
-        assert!(check(&[only, one], public, false).is_ok());
-        assert!(check(&[one], public, false).is_err());
-    }
 }

@@ -11,9 +11,10 @@ use clap::Args;
 use tieline::Config;
 
 use super::{
-    configuration::{as_set, check_listen, registry, rules},
+    configuration::{as_set, registry, rules},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
+    listening::check_listen,
 };
 use crate::{
     app::{

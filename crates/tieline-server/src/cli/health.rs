@@ -18,17 +18,22 @@ use tieline::Bytes;
 use tokio::time::timeout;
 
 use super::{
-    admin_client::{block_on, plain},
+    admin_client::{block_on, explained, plain},
     print::print,
 };
 use crate::{
     config::{
         listen::Listen,
         option::Opt,
+        sections::{
+            admin::{AdminListen, AdminPlace},
+            tls::ClientCertificates,
+        },
         settings::{Layers, Settings},
         source, unix_socket,
     },
-    http_client::{Answer, Authorities, Client, ClientError, Request},
+    http_client::{Answer, Authorities, Client, Request},
+    supervisor::admin::DEFAULT,
 };
 
 /// More than any answer of a node has.
@@ -61,7 +66,7 @@ impl Health {
             "{} is not ready: {} {}",
             node.authority,
             status.as_u16(),
-            plain(&text)
+            plain(text.trim_end())
         );
         print(&body)
     }
@@ -70,7 +75,10 @@ impl Health {
         let layers = Layers {
             file: self.config.clone(),
             flags: Vec::new(),
-            is_used: |option: &Opt| option.path() == "listen" || option.section == "tls",
+            is_used: |option: &Opt| {
+                option.section == "tls"
+                    || ["listen", "admin.listen", "admin.tls"].contains(&option.path().as_str())
+            },
         };
         Ok(layers.load(&source::environment())?.0)
     }
@@ -117,32 +125,54 @@ impl Node {
 
     /// The node with these settings, as seen from its own machine.
     fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let has_certificate = settings.tls.cert.is_some() || !settings.certificates.is_empty();
-        let mut known = settings
-            .general
-            .listen
-            .iter()
-            .filter_map(|listen| match listen {
-                Listen::Address(address, _) => Some(Ok((*address, listen.is_tls(has_certificate)))),
-                Listen::Unix(socket) => Some(Err(&socket.path)),
+        let tls = &settings.tls;
+        let has_certificate = tls.cert.is_some() || !settings.certificates.is_empty();
+        let wants_certificates =
+            tls.client_ca.is_some() && tls.client_certificates == ClientCertificates::Required;
+        let mut known = settings.general.listen.iter().filter_map(|listen| {
+            let is_tls = listen.is_tls(has_certificate);
+            match listen {
+                _ if is_tls && wants_certificates => None,
+                Listen::Address(address, _) => Some(Self::here(*address, is_tls)),
+                Listen::Unix(socket) => Some(Self::by_socket(&socket.path)),
                 Listen::Systemd(_) => None,
-            });
-        let first = known.next();
-        let first = first.context("systemd opens the sockets of this node; name one with --url")?;
-        let (address, is_tls) = match first {
-            Ok(address) => address,
-            Err(path) => return Ok(Self::by_socket(path)),
+            }
+        });
+        match known.next() {
+            Some(node) => Ok(node),
+            None if wants_certificates => Self::by_admin_port(settings),
+            None => bail!("systemd opens the sockets of this node; name one with --url"),
+        }
+    }
+
+    /// Where nobody needs the certificate of a client.
+    fn by_admin_port(settings: &Settings) -> anyhow::Result<Self> {
+        let listen = match &settings.admin.listen {
+            None => DEFAULT,
+            Some(AdminListen::At(AdminPlace::Address(listen))) => *listen,
+            Some(AdminListen::At(AdminPlace::Unix(socket))) => {
+                return Ok(Self::by_socket(&socket.path));
+            }
+            Some(AdminListen::Off) => bail!(
+                "the port of clients wants certificates of them, and the admin port is off; turn that on, or set \
+                 tls.client_certificates to \"optional\""
+            ),
         };
-        let ip = match address.ip() {
+        Ok(Self::here(listen, settings.admin.tls))
+    }
+
+    /// The node that listens there, as its own machine reaches it.
+    fn here(listen: SocketAddr, is_tls: bool) -> Self {
+        let ip = match listen.ip() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        Ok(Self {
-            authority: SocketAddr::new(ip, address.port()).to_string(),
+        Self {
+            authority: SocketAddr::new(ip, listen.port()).to_string(),
             is_tls,
             socket: None,
-        })
+        }
     }
 
     /// What asks it, and what URLs begin with.
@@ -170,10 +200,9 @@ impl Node {
             body: Bytes::new(),
         };
         match timeout(Duration::from_secs(seconds), client.send(&request)).await {
-            Ok(Err(error @ ClientError::NotHttp(_))) if !self.is_tls && self.socket.is_none() => {
-                bail!("{error}; if it expects TLS, use an https:// URL")
+            Ok(answer) => {
+                answer.map_err(|error| explained(&error, self.is_tls || self.socket.is_some()))
             }
-            Ok(answer) => Ok(answer?),
             Err(_) => bail!("it takes longer than {seconds} s (--timeout)"),
         }
     }
@@ -207,6 +236,19 @@ mod tests {
         assert_eq!(node(&listen("10.0.0.7:80")), plain("10.0.0.7:80"));
         let tls = [("TIELINE_TLS_CERT", "a.pem"), ("TIELINE_TLS_KEY", "a.key")];
         assert!(node(&tls).1);
+        // Certificates of clients are not asked for at the admin port.
+        let ca = ("TIELINE_TLS_CLIENT_CA", "ca.pem");
+        assert_eq!(node(&[&tls[..], &[ca]].concat()), plain("127.0.0.1:9464"));
+        let admin = [
+            ca,
+            ("TIELINE_ADMIN_LISTEN", "0.0.0.0:80"),
+            ("TIELINE_ADMIN_TLS", "true"),
+        ];
+        let admin = node(&[&tls[..], &admin].concat());
+        assert_eq!(admin, ("127.0.0.1:80".to_owned(), true));
+        let optional = [ca, ("TIELINE_TLS_CLIENT_CERTIFICATES", "optional")];
+        let optional = node(&[&tls[..], &optional].concat());
+        assert_eq!(optional, ("127.0.0.1:8080".to_owned(), true));
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod flags;
 mod health;
 pub(crate) mod key;
 mod keys;
+mod limits;
+mod listening;
 mod man;
 mod print;
 mod pusher;

@@ -94,6 +94,10 @@ fn table(answer: &Value) -> String {
         let line = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(text, "{}", line.trim_end());
     }
+    for node in nodes.iter().filter(|node| node["registry"] == "down") {
+        let node = plain(node["address"].as_str().unwrap_or_default());
+        let _ = writeln!(text, "the registry does not answer {node}");
+    }
     for node in missed {
         let node = plain(node.as_str().unwrap_or_default());
         let _ = writeln!(text, "{node} did not answer");
@@ -165,16 +169,17 @@ mod tests {
     fn the_table_has_a_row_for_each_node_and_names_those_that_are_missed() {
         let answer = json!({
             "nodes": [{
-                "address": "10.0.0.1:9300\x1b[2J", "version": "0.1.0", "uptime": 90061.5, "phase": "serving",
+                "address": "10.0.0.1:9300\u{202e}", "version": "0.1.0", "uptime": 90061.5, "phase": "serving",
                 "connections": 12, "users": 3, "groups": 4, "messages_in_per_second": 1.5,
                 "messages_out_per_second": 20.0, "outbox_bytes": 2048, "queue_depth": 0,
-                "links": [{"state": "up"}, {"state": "down"}],
+                "links": [{"state": "up"}, {"state": "down"}], "registry": "down",
             }],
             "missed": ["10.0.0.2:9300"],
         });
         let expected = "1 nodes, 12 connections, 1.5 messages/s in, 20.0 out\n\n\
-            NODE              VERSION  UP    PHASE    CONNS  USERS  GROUPS  IN/S  OUT/S  OUTBOX  QUEUE  LINKS\n\
-            10.0.0.1:9300[2J  0.1.0    1d1h  serving     12      3       4   1.5   20.0   2 KiB      0    1/2\n\
+            NODE                   VERSION  UP    PHASE    CONNS  USERS  GROUPS  IN/S  OUT/S  OUTBOX  QUEUE  LINKS\n\
+            10.0.0.1:9300\\u{202e}  0.1.0    1d1h  serving     12      3       4   1.5   20.0   2 KiB      0    1/2\n\
+            the registry does not answer 10.0.0.1:9300\\u{202e}\n\
             10.0.0.2:9300 did not answer\n";
         assert_eq!(table(&answer), expected);
     }

@@ -207,7 +207,7 @@ mod tests {
             ),
             (
                 json!({"what": "connected", "hub": "chat", "id": "c", "user": "a\u{1b}[2Jda", "address": "127.0.0.1:1"}),
-                "chat/c  connected as a[2Jda from 127.0.0.1:1",
+                "chat/c  connected as a\\u{1b}[2Jda from 127.0.0.1:1",
             ),
             (
                 json!({"what": "received", "hub": "chat", "id": "c", "frame": "text", "type": "sendToGroup",

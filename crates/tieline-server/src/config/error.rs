@@ -31,6 +31,43 @@ impl ConfigErrors {
         self.push(text.into(), true);
     }
 
+    /// What a check has found, or nothing: then what it says is added. What is no mistake by its type is a file that
+    /// cannot be read or used.
+    pub(crate) fn take<T>(&mut self, checked: Result<T, impl Into<anyhow::Error>>) -> Option<T> {
+        let error = match checked {
+            Ok(value) => return Some(value),
+            Err(error) => error.into(),
+        };
+        let text = format!("{error:#}");
+        match error.downcast::<Self>() {
+            Ok(errors) if errors.to_string() == text => {
+                for Problem {
+                    text,
+                    is_unreadable,
+                } in errors.0
+                {
+                    self.push(text, is_unreadable);
+                }
+            }
+            Ok(_) => self.add(text),
+            Err(_) => self.add_unreadable(text),
+        }
+        None
+    }
+
+    /// The same with other words.
+    pub(crate) fn map(self, words: impl Fn(&str) -> String) -> Self {
+        let problems = self.0.into_iter().map(|problem| Problem {
+            text: words(&problem.text),
+            ..problem
+        });
+        Self(problems.collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds why a value is refused. `what` names it; `expected` is what belongs there.
     pub(super) fn add_invalid(&mut self, what: &str, invalid: &Invalid, expected: &str) {
         match invalid {
@@ -63,7 +100,7 @@ impl ConfigErrors {
     }
 
     pub(crate) fn into_result<T>(self, value: T) -> Result<T, Self> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             Ok(value)
         } else {
             Err(self)

@@ -62,7 +62,7 @@ impl Setting for Duration {
 macro_rules! count {
     ($($type:ty),*) => {
         $(impl Setting for $type {
-            const EXPECTED: &'static str = "a number";
+            const EXPECTED: &'static str = "a whole number";
             const METAVAR: &'static str = "N";
 
             fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {

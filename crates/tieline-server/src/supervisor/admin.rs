@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Where it listens unless told otherwise: the port by which exporters of OpenTelemetry are scraped.
-const DEFAULT: SocketAddr = at_loopback(9464);
+pub(crate) const DEFAULT: SocketAddr = at_loopback(9464);
 
 /// For the second node of a machine, whose operator has not said anything either.
 const FREE: SocketAddr = at_loopback(0);
@@ -63,7 +63,7 @@ pub(super) struct ReadyAdminPort {
 }
 
 impl AdminPort {
-    /// `tls` is that of the clients' port.
+    /// `tls` asks nobody for a certificate.
     pub(super) async fn bind(
         settings: AdminPortSettings,
         tls: Option<&Tls>,

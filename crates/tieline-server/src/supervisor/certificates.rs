@@ -57,6 +57,8 @@ pub(super) struct LiveCertificates {
     /// What is in use.
     used: CertificateFiles,
     clients: Option<Tls>,
+    /// `None` if the admin port has no TLS.
+    operators: Option<Tls>,
     /// Set once the node has joined. Until then, its certificates cannot be replaced.
     cluster: Arc<OnceLock<Cluster>>,
     /// Why the files could not be used when they were last looked at.
@@ -65,9 +67,10 @@ pub(super) struct LiveCertificates {
 }
 
 impl LiveCertificates {
+    /// Those of the clients' port and of the admin port.
     pub(super) fn new(
         used: CertificateFiles,
-        clients: Option<Tls>,
+        (clients, operators): (Option<Tls>, Option<Tls>),
         cluster: Arc<OnceLock<Cluster>>,
     ) -> Self {
         let mut expiry = ExpiryWatch::default();
@@ -75,6 +78,7 @@ impl LiveCertificates {
         Self {
             used,
             clients,
+            operators,
             cluster,
             failure: None,
             expiry,
@@ -118,7 +122,11 @@ impl LiveCertificates {
     pub(super) fn replace(&mut self, files: &CertificateFiles) {
         if files.clients != self.used.clients {
             if let (Some(tls), Some(config)) = (&self.clients, &files.clients) {
-                report("clients", tls.replace(config).map_err(Into::into));
+                let operators = self.operators.as_ref();
+                let replaced = tls.replace(config).and_then(|()| {
+                    operators.map_or(Ok(()), |tls| tls.replace(&for_operators(config)))
+                });
+                report("clients", replaced.map_err(Into::into));
                 self.used.clients.clone_from(&files.clients);
             } else {
                 tracing::warn!("turning TLS for clients on or off needs a restart");
@@ -135,6 +143,13 @@ impl LiveCertificates {
             }
         }
     }
+}
+
+/// The certificates of the clients' port for the admin port: operators have a token, and no certificates of clients.
+pub(super) fn for_operators(clients: &TlsConfig) -> TlsConfig {
+    let mut config = clients.clone();
+    config.client_auth = None;
+    config
 }
 
 fn if_in_use<T: Clone>(new: Option<T>, used: Option<&T>) -> Option<T> {

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use tieline::Hub;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -65,7 +64,8 @@ impl Supervisor {
                 () = begun => {}
                 () = signal => {}
             }
-            let connections: usize = hubs.iter().map(Hub::len).sum();
+            // Clients are in hubs of their own, which `Hub::len` leaves out.
+            let connections: usize = hubs.iter().map(|hub| hub.stats().connections).sum();
             systemd::is_stopping(connections);
             tracing::info!(connections, "draining; a second signal stops immediately");
             tokio::time::sleep(drain_delay).await;

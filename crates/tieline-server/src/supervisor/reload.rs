@@ -20,7 +20,7 @@ use super::{
 use crate::{
     admin::token::LiveAdminToken,
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
-    config::settings::Settings,
+    config::{sections::admin::AdminListen, settings::Settings},
     metrics::METRICS,
     wire::{
         aws::key_pair::LiveKeyPair,
@@ -112,7 +112,7 @@ impl Reload {
                 self.live.apps.replace(&live.apps);
                 self.live.webhooks.replace(&live.webhooks);
                 self.live.handlers.replace(&live.handlers);
-                self.live.admin_token.replace(&live.admin_token);
+                self.replace_admin_token(&live.admin_token);
                 certificates.replace(&files);
                 self.apply(applied, &settings);
                 *applied = settings;
@@ -124,6 +124,18 @@ impl Reload {
         }
         if has_joined {
             systemd::is_ready();
+        }
+    }
+
+    /// Without one, the guard of the port answers nobody beyond loopback, and everybody on it.
+    fn replace_admin_token(&self, new: &LiveAdminToken) {
+        let own = &self.live.admin_token;
+        let is_removed = own.is_set() && !new.is_set();
+        own.replace(new);
+        if is_removed && self.started.admin.listen != Some(AdminListen::Off) {
+            tracing::warn!(
+                "admin.token was removed: every user of this machine may use the admin port"
+            );
         }
     }
 

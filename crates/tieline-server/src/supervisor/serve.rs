@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     admin::{AdminPort, AdminPortSettings},
-    certificates::{CertificateFiles, LiveCertificates},
+    certificates::{CertificateFiles, LiveCertificates, for_operators},
     cluster,
     control::Control,
     lifecycle::{EVENTS_TIMEOUT, SecondSignal, Supervisor},
@@ -88,15 +88,19 @@ impl ServeSettings {
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
     let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
+    let has_admin_tls = settings.admin.as_ref().is_some_and(|admin| admin.tls);
+    let admin_tls = settings.tls.as_ref().filter(|_| has_admin_tls);
+    let admin_tls = admin_tls.map(|tls| Tls::new(&for_operators(tls)));
+    let admin_tls = admin_tls.transpose()?;
     let joined = Arc::new(OnceLock::new());
-    let certificates =
-        LiveCertificates::new(settings.certificates(), tls.clone(), Arc::clone(&joined));
+    let ports = (tls.clone(), admin_tls.clone());
+    let certificates = LiveCertificates::new(settings.certificates(), ports, Arc::clone(&joined));
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers.clone());
     let watchdog = systemd::feed_watchdog();
     let ports = ports(&settings, tls.as_ref()).await?;
     let admin = match settings.admin {
-        Some(admin) => Some(AdminPort::bind(admin, tls.as_ref()).await?),
+        Some(admin) => Some(AdminPort::bind(admin, admin_tls.as_ref()).await?),
         None => None,
     };
     let lease = settings.cluster.lease;

@@ -223,6 +223,29 @@ fn an_invalid_file_is_explained_before_anything_starts() {
 }
 
 #[test]
+fn every_mistake_is_reported_at_once() {
+    let file = ConfigFile::new(
+        "[times]\ndrain_window = \"60s\"\nping_interval = \"0s\"\n[limits]\nmax_outbox = 100\n\
+         max_handshakes = 0\n[hub.chat]\nmax_message = \"1GiB\"\n[tls]\ncert = \"a.pem\"\n[admin]\n\
+         listen = \"0.0.0.0:0\"\n",
+    );
+    let (code, _, err) = output(tieline(&["config", "check", file.path()]));
+    assert_eq!(code, Some(2), "{err}");
+    for expected in [
+        "7 errors in the configuration:",
+        "`times.drain_timeout` is too small",
+        "`times.ping_interval` (",
+        "`limits.max_outbox` (",
+        "`limits.max_handshakes` (",
+        "`max_message` of `[hub.chat]`",
+        "`tls.cert` (",
+        "refusing to listen for operators on 0.0.0.0:0",
+    ] {
+        assert!(err.contains(expected), "{expected}: {err}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named_and_has_a_code_of_its_own() {
     let file =
         ConfigFile::new("[cluster]\nregistry = \"redis://h\"\nsecret = { file = \"gone\" }\n");
@@ -231,6 +254,13 @@ fn what_cannot_be_read_is_named_and_has_a_code_of_its_own() {
     assert_eq!(code, Some(1), "{err}");
     let names = err.contains(gone.to_str().unwrap()) && err.contains("`cluster.secret`");
     assert!(names, "{err}");
+    let tls = ConfigFile::new("[tls]\ncert = \"none.pem\"\nkey = \"none.key\"\n");
+    let (code, _, err) = output(tieline(&["config", "check", tls.path()]));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(
+        err.contains("`tls.cert` (") && err.contains("none.pem"),
+        "{err}"
+    );
     let (code, _, err) = output(tieline(&["serve", "--config", gone.to_str().unwrap()]));
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains(gone.to_str().unwrap()), "{err}");

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     config::{ConfigFile, Served},
-    kit::{DEADLINE, run, tieline},
+    kit::{DEADLINE, ask_to_upgrade, run, tieline},
 };
 
 fn get(address: &str) -> String {
@@ -168,9 +168,13 @@ fn systemd_is_told_of_each_phase() {
         // A configuration that is not valid changes nothing, so the node serves as before.
         assert!(manager.next().starts_with("READY=1\n"));
     }
+    // In a hub of its own, as all clients of the server are.
+    let (client, _) = ask_to_upgrade(&served.address, "/client/hubs/chat", "");
     served.signal("TERM");
     let told = manager.next();
-    assert!(told.starts_with("STOPPING=1\nSTATUS=draining"), "{told}");
+    assert_eq!(told.trim_end(), "STOPPING=1\nSTATUS=draining 1 connections");
+    served.line("stops immediately connections=1");
+    drop(client);
     assert_eq!(served.exit_code(), Some(0));
 }
 

@@ -76,3 +76,25 @@ fn a_drain_must_outlast_its_window_and_a_close() {
         })
     ));
 }
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let config = Config {
+        shards: Some(0),
+        ping_timeout: Duration::ZERO,
+        outbox_bytes: 1,
+        drain_window: MAX_TIME * 2,
+        ..Config::default()
+    };
+    let problems = config.problems();
+    let too_small = |name, bound| ConfigError::TooSmall { name, bound };
+    let expected = [
+        ConfigError::Zero("shards"),
+        ConfigError::Zero("ping_timeout"),
+        ConfigError::TooLong("drain_window"),
+        too_small("outbox_bytes", "message_size"),
+        too_small("drain_timeout", "drain_window + close_timeout"),
+    ];
+    assert_eq!(problems, expected);
+    assert_eq!(config.validate().as_ref(), Err(&problems[0]));
+}

@@ -1,16 +1,16 @@
 //! Connections: searched, shown, sent to, closed.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::Uri,
-};
+use axum::{Json, body::Bytes, extract::State, http::Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tieline::{AskError, CloseCode, CloseFrame, Cluster, Delivery};
 
-use super::{error::ApiError, query, state::Api};
+use super::{
+    error::ApiError,
+    operator::Operator,
+    query::{self, ConnectionPath},
+    state::Api,
+};
 use crate::{
     app::{
         inspection::{
@@ -26,6 +26,7 @@ use crate::{
 const MAX_REASON: usize = 123;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ListQuery {
     hub: Option<String>,
     id: Option<String>,
@@ -78,7 +79,7 @@ pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>
 
 pub(super) async fn one(
     State(api): State<Api>,
-    Path((hub, id)): Path<(String, String)>,
+    ConnectionPath { hub, id }: ConnectionPath,
 ) -> Result<Json<Value>, ApiError> {
     let mut asked = ask_client(&api.hub(&hub)?, &id).await;
     // A new registry, or one that has lost its entries, does not know who is not there. The nodes do.
@@ -125,7 +126,8 @@ struct CloseBody {
 
 pub(super) async fn close(
     State(api): State<Api>,
-    Path((hub, id)): Path<(String, String)>,
+    ConnectionPath { hub, id }: ConnectionPath,
+    operator: Operator,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let CloseBody { code, reason } = query::body(&body)?;
@@ -138,7 +140,8 @@ pub(super) async fn close(
     }
     let cluster = api.hub(&hub)?;
     let outcome = cluster.close(&id, CloseFrame::new(code, &reason)).await;
-    tracing::info!(hub, id, %outcome, "an operator closed a connection by the admin API");
+    let from = operator.from();
+    tracing::info!(from, hub, id, %outcome, "an operator closed a connection by the admin API");
     Ok(outcome_of(outcome))
 }
 
@@ -150,13 +153,15 @@ struct SendBody {
 
 pub(super) async fn send(
     State(api): State<Api>,
-    Path((hub, id)): Path<(String, String)>,
+    ConnectionPath { hub, id }: ConnectionPath,
+    operator: Operator,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let SendBody { text } = query::body(&body)?;
     let cluster = api.hub(&hub)?;
     let outcome = cluster.emit(&id, Payload::text(&text).to_note()).await;
-    tracing::info!(hub, id, %outcome, "an operator sent a message by the admin API");
+    let from = operator.from();
+    tracing::info!(from, hub, id, %outcome, "an operator sent a message by the admin API");
     Ok(outcome_of(outcome))
 }
 

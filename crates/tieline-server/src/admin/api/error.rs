@@ -30,6 +30,28 @@ impl ApiError {
         message: Cow::Borrowed("send a JSON object with Content-Type: application/json"),
     };
 
+    pub(super) const TOO_LONG: Self = Self {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        message: Cow::Borrowed("the body has more than 1 MiB"),
+    };
+
+    pub(super) const TOO_LATE: Self = Self {
+        status: StatusCode::REQUEST_TIMEOUT,
+        message: Cow::Borrowed("the body did not arrive within 10 s"),
+    };
+
+    pub(super) const METHOD: Self = Self {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        message: Cow::Borrowed("GET shows, and POST changes; the header Allow says which it is"),
+    };
+
+    pub(super) const NO_PARAMETERS: Self = Self {
+        status: StatusCode::BAD_REQUEST,
+        message: Cow::Borrowed(
+            "a POST takes no parameters in its URL; what it needs stands in its body",
+        ),
+    };
+
     pub(super) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         Self { status, message }

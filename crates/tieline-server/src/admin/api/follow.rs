@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{error::ApiError, followers::MAX_FOLLOWERS, query, state::Api};
+use super::{error::ApiError, followers::MAX_FOLLOWERS, operator::Operator, query, state::Api};
 use crate::app::{
     follow::{FollowEvent, FollowQuery, FollowTarget, What},
     inspection::Following,
@@ -34,13 +34,18 @@ const LONGEST: Duration = Duration::from_hours(1);
 const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     hub: Option<String>,
     id: Option<String>,
     user: Option<String>,
 }
 
-pub(super) async fn follow(State(api): State<Api>, uri: Uri) -> Result<Response, ApiError> {
+pub(super) async fn follow(
+    State(api): State<Api>,
+    operator: Operator,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     let asked: Asked = query::parameters(&uri)?;
     let target = match (query::given(asked.id), query::given(asked.user)) {
         (Some(id), None) => FollowTarget::Connection(id),
@@ -64,6 +69,7 @@ pub(super) async fn follow(State(api): State<Api>, uri: Uri) -> Result<Response,
         FollowTarget::Connection(id) => (None, Some(id)),
     };
     tracing::info!(
+        from = operator.from(),
         hub,
         user,
         id,

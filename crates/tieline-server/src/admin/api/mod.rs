@@ -10,14 +10,16 @@ mod follow;
 mod followers;
 mod live;
 mod nodes;
+mod operator;
 mod query;
 mod state;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    body::{Body, HttpBody, to_bytes},
+    extract::{Request, State},
     http::{
         HeaderValue,
         header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
@@ -26,13 +28,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use http_body_util::LengthLimitError;
 use tieline::{ConfigError, StatusCode};
+use tokio::time::timeout;
 
 use self::error::ApiError;
 pub(crate) use self::state::{AdminAccess, Api};
 
 /// Longest body of a request, and so the longest message that an operator sends.
 const MAX_BODY: usize = 1 << 20;
+
+/// The time in which a body arrives. Requests that are being handled keep their descriptors, so that there must be an
+/// end to them.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The routes below `/api`. Who may use them is still to be decided.
 pub(super) fn routes(api: Api) -> Result<Router, ConfigError> {
@@ -56,7 +64,7 @@ pub(super) fn routes(api: Api) -> Result<Router, ConfigError> {
         .route("/api/live", get(live::follow).with_state(live))
         .merge(writes)
         .route("/api/{*rest}", any(not_found))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .method_not_allowed_fallback(|| async { ApiError::METHOD })
         .layer(middleware::map_response(as_data))
         .with_state(api))
 }
@@ -71,7 +79,31 @@ async fn may_write(State(access): State<AdminAccess>, request: Request, next: Ne
     if !media_type.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
         return ApiError::NOT_JSON.into_response();
     }
-    next.run(request).await
+    if request.uri().query().is_some() {
+        return ApiError::NO_PARAMETERS.into_response();
+    }
+    match with_whole_body(request).await {
+        Ok(request) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The request, whose handler need not wait for its body.
+async fn with_whole_body(request: Request) -> Result<Request, ApiError> {
+    let (head, body) = request.into_parts();
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(ApiError::TOO_LONG);
+    }
+    let body = timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await;
+    let body = body.map_err(|_| ApiError::TOO_LATE)?.map_err(|error| {
+        let error = error.into_inner();
+        if error.is::<LengthLimitError>() {
+            ApiError::TOO_LONG
+        } else {
+            ApiError::bad_request(format!("the body broke off: {error}"))
+        }
+    })?;
+    Ok(Request::from_parts(head, Body::from(body)))
 }
 
 /// An answer is for now, and is no page.

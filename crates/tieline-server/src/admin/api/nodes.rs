@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tieline::StatusCode;
 
-use super::{error::ApiError, query, state::Api};
+use super::{error::ApiError, operator::Operator, query, state::Api};
 use crate::app::{
     inspection::{
         Answers, Inspector, Question, ask_all, ask_node,
@@ -68,6 +68,7 @@ fn with_nodes<T: serde::Serialize>(answers: Answers<Vec<T>>) -> (Vec<Value>, Vec
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct GroupQuery {
     hub: Option<String>,
     limit: Option<usize>,
@@ -85,23 +86,40 @@ pub(super) async fn groups(State(api): State<Api>, uri: Uri) -> Result<Json<Valu
     ))
 }
 
+/// Strict: a name with a typing error must not drain the node that was asked.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct DrainBody {
     /// This one if absent.
     node: Option<String>,
 }
 
-pub(super) async fn drain(State(api): State<Api>, body: Bytes) -> Result<Response, ApiError> {
+pub(super) async fn drain(
+    State(api): State<Api>,
+    operator: Operator,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let DrainBody { node } = query::body(&body)?;
     let inspector = &api.inspector;
     let node = node.unwrap_or_else(|| inspector.address().to_owned());
     if node == inspector.address() {
-        tracing::info!("an operator drains this node by the admin API");
+        tracing::info!(
+            from = operator.from(),
+            "an operator drains this node by the admin API"
+        );
         inspector.drain();
     } else {
-        let asked = ask_node::<()>(inspector.cluster(), &node, &Question::Drain).await;
+        let question = Question::Drain {
+            by: inspector.address().to_owned(),
+            from: operator.text(),
+        };
+        let asked = ask_node::<()>(inspector.cluster(), &node, &question).await;
         asked.map_err(|error| ApiError::unasked(&format!("node {node:?}"), &error))?;
-        tracing::info!(node, "an operator drains another node by the admin API");
+        tracing::info!(
+            from = operator.from(),
+            node,
+            "an operator drains another node by the admin API"
+        );
     }
     Ok((StatusCode::ACCEPTED, Json(json!({"draining": node}))).into_response())
 }

@@ -1,8 +1,12 @@
-//! What requests ask for: parameters and bodies.
+//! What requests ask for: paths, parameters and bodies.
 //!
 //! Owns how they are read, and what is said of those that cannot be.
 
-use axum::{body::Bytes, extract::Query, http::Uri};
+use axum::{
+    body::Bytes,
+    extract::{FromRequestParts, Path, Query},
+    http::{Uri, request::Parts},
+};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
@@ -11,6 +15,23 @@ use crate::{app::inspection::connections::MAX_LIMIT, config::hub_name::HubName};
 /// How many items a list has unless told otherwise.
 const DEFAULT_LIMIT: usize = 100;
 
+/// The hub and the id of a connection, as a path names them.
+pub(super) struct ConnectionPath {
+    pub(super) hub: String,
+    pub(super) id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ConnectionPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::from_request_parts(head, state).await;
+        let path: Result<Path<(String, String)>, _> = path;
+        let Path((hub, id)) = path.map_err(|error| ApiError::bad_request(error.body_text()))?;
+        Ok(Self { hub, id })
+    }
+}
+
 /// The parameters of a URL.
 pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     let query = Query::try_from_uri(uri);
@@ -18,10 +39,14 @@ pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> 
     Ok(query.0)
 }
 
-/// The JSON of a body; an empty one is an empty object.
+/// The JSON of a body.
 pub(super) fn body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    let text = if body.is_empty() { b"{}" } else { &body[..] };
-    let value = serde_json::from_slice(text);
+    if body.is_empty() {
+        return Err(ApiError::bad_request(
+            "the body is empty; send a JSON object",
+        ));
+    }
+    let value = serde_json::from_slice(body);
     value.map_err(|error| {
         ApiError::bad_request(format!("the body is not what is expected: {error}"))
     })

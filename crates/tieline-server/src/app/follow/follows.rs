@@ -40,7 +40,7 @@ pub(crate) enum FollowPart {
     Events {
         /// How many events were told before.
         before: u64,
-        /// How many connections it is about now.
+        /// How many connections it was about before these events; the first time, those that were there.
         connections: u64,
         events: Vec<FollowEvent>,
     },
@@ -111,27 +111,29 @@ impl Follows {
     }
 
     /// What has happened since the last request for the same follow: at once, or when something does, or nothing after
-    /// a second.
+    /// a second. The first request is answered at once, so that whoever asks knows that the follow has begun.
     pub(crate) async fn part(&self, query: FollowQuery, hubs: &Hubs) -> FollowPart {
-        let Some(follow) = self.find_or_begin(query, hubs) else {
+        let Some((follow, wait)) = self.find_or_begin(query, hubs) else {
             return FollowPart::Full { most: MAX_FOLLOWS };
         };
         follow.touch();
-        let (_, before) = follow.counts();
-        let events = timeout(WAIT, poll_fn(|cx| follow.poll(cx))).await;
+        let (connections, before) = follow.counts();
+        // Looks once also if it does not wait.
+        let events = timeout(wait, poll_fn(|cx| follow.poll(cx))).await;
         follow.touch();
         FollowPart::Events {
             before,
-            connections: follow.counts().0,
+            connections,
             events: events.unwrap_or_default(),
         }
     }
 
-    fn find_or_begin(&self, query: FollowQuery, hubs: &Hubs) -> Option<Arc<Follow>> {
+    /// The follow, and how long a request for it waits.
+    fn find_or_begin(&self, query: FollowQuery, hubs: &Hubs) -> Option<(Arc<Follow>, Duration)> {
         let mut all = self.0.all.lock();
         let found = all.iter().find(|other| other.query.follow == query.follow);
         if let Some(found) = found {
-            return Some(Arc::clone(found));
+            return Some((Arc::clone(found), WAIT));
         }
         if all.len() >= MAX_FOLLOWS {
             return None;
@@ -148,7 +150,7 @@ impl Follows {
             Arc::downgrade(&self.0),
             Arc::downgrade(&follow),
         ));
-        Some(follow)
+        Some((follow, Duration::ZERO))
     }
 }
 

@@ -98,6 +98,24 @@ async fn a_follow_that_nobody_asks_for_is_forgotten_and_its_place_is_free() {
     assert!(!stage.follows.is_any());
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_waits_for_nothing_and_later_ones_do() {
+    let stage = Stage::new();
+    for (asked, wait) in [(1, 0), (2, 1)] {
+        let begin = tokio::time::Instant::now();
+        let FollowPart::Events {
+            connections,
+            events,
+            ..
+        } = stage.part("one").await
+        else {
+            panic!("there are too many");
+        };
+        assert_eq!((connections, events.len()), (0, 0), "asked {asked} times");
+        assert_eq!(begin.elapsed().as_secs(), wait, "asked {asked} times");
+    }
+}
+
 #[tokio::test]
 async fn of_many_connections_of_a_user_some_are_followed_and_the_rest_is_named() {
     let stage = Stage::new();

@@ -34,7 +34,12 @@ pub(crate) enum Question {
     /// What happens to a client from now on, or has since it was asked last.
     Follow(FollowQuery),
     /// That it begins its drain.
-    Drain,
+    Drain {
+        /// The node that an operator has asked.
+        by: String,
+        /// The operator's address.
+        from: Option<String>,
+    },
 }
 
 /// The answers of all nodes.

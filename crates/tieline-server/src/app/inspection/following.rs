@@ -81,9 +81,15 @@ impl Single {
                 self.was_present = true;
             }
             What::Closed { .. } => self.is_present = false,
-            What::Following { .. } | What::NodeMissed { .. } => {
+            What::Following { connections } => {
                 self.awaited = self.awaited.saturating_sub(1);
+                // It is told of next.
+                if *connections > 0 {
+                    self.is_present = true;
+                    self.was_present = true;
+                }
             }
+            What::NodeMissed { .. } => self.awaited = self.awaited.saturating_sub(1),
             _ => {}
         }
     }
@@ -208,13 +214,16 @@ impl Node {
         // Another process, or a follow that has ended meanwhile, begins anew.
         let begins = known.is_none_or(|known| before < known);
         *known = Some(before + events.len() as u64);
+        if begins && !self.tell(What::Following { connections }).await {
+            return false;
+        }
         for mut event in events {
             event.node.clone_from(&self.address);
             if self.events.send(event).await.is_err() {
                 return false;
             }
         }
-        !begins || self.tell(What::Following { connections }).await
+        true
     }
 
     /// Once, until it answers again. Waits before it is asked again.

@@ -14,7 +14,7 @@ use super::{
     census::Census,
     connections::{self, ConnectionReport, MAX_LIMIT},
     groups::Groups,
-    reports::{HandlerReport, LinkReport, NodeReport},
+    reports::{HandlerReport, LinkReport, NodeReport, up_or_down},
 };
 use crate::app::{
     follow::{FollowPart, FollowQuery, FollowSettings, Follows},
@@ -127,8 +127,12 @@ impl Inspector {
             Question::Handlers => encode(&self.control.handlers()),
             Question::Refusals => encode(&self.hubs.refusals().all()),
             Question::Follow(query) => encode(&self.follow(query).await),
-            Question::Drain => {
-                tracing::info!("an operator drains this node by the admin API of another node");
+            Question::Drain { by, from } => {
+                tracing::info!(
+                    from = from.map(display),
+                    %by,
+                    "an operator drains this node by the admin API of another node"
+                );
                 self.drain();
                 encode(&())
             }
@@ -145,7 +149,8 @@ impl Inspector {
         let hub = self.cluster().hub();
         let stats = hub.stats();
         let (messages_in_per_second, messages_out_per_second) = self.rates(&stats);
-        let peers = self.cluster().stats().peers;
+        let cluster = self.cluster().stats();
+        let is_in_cluster = self.cluster().address().is_some();
         NodeReport {
             address: self.address().to_owned(),
             is_self: false,
@@ -160,7 +165,8 @@ impl Inspector {
             outbox_bytes: stats.waiting_bytes as u64,
             largest_outbox: hub.largest_outbox() as u64,
             queue_depth: stats.queued as u64,
-            links: peers.iter().map(link).collect(),
+            registry: is_in_cluster.then(|| up_or_down(cluster.registry_available)),
+            links: cluster.peers.iter().map(link).collect(),
         }
     }
 
@@ -212,7 +218,7 @@ fn link(peer: &PeerStatus) -> LinkReport {
     let round_trip = peer.round_trip.map(|time| time.as_secs_f64() * 1000.0);
     LinkReport {
         address: peer.address.to_string(),
-        state: if peer.up { "up" } else { "down" }.to_owned(),
+        state: up_or_down(peer.up),
         queued_bytes: peer.queued_bytes as u64,
         round_trip_ms: round_trip.map(|time| (time * 100.0).round() / 100.0),
     }

@@ -25,6 +25,9 @@ pub(crate) struct NodeReport {
     pub(crate) largest_outbox: u64,
     /// Messages that wait in the queues of the shards.
     pub(crate) queue_depth: u64,
+    /// `up` or `down`, as it answers this node; `None` without a cluster.
+    #[serde(default)]
+    pub(crate) registry: Option<String>,
     pub(crate) links: Vec<LinkReport>,
 }
 
@@ -32,10 +35,15 @@ pub(crate) struct NodeReport {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LinkReport {
     pub(crate) address: String,
-    /// `up` or `down`.
+    /// As [`up_or_down`] has it.
     pub(crate) state: String,
     pub(crate) queued_bytes: u64,
     pub(crate) round_trip_ms: Option<f64>,
+}
+
+/// How others are, as a word.
+pub(crate) fn up_or_down(is_up: bool) -> String {
+    if is_up { "up" } else { "down" }.to_owned()
 }
 
 /// An event handler, as one node sees it.

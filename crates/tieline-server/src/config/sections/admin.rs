@@ -25,7 +25,8 @@ section! {
             file_flag: "admin-token-file", variable: "TIELINE_ADMIN_TOKEN", without: "none", live: true;
         tls: bool = false,
             "Serve the admin port with the certificate of `tls.cert`.",
-            "Without it, the token is readable on the network: then listen on one that you trust.",
+            "Operators need no certificate, whatever `tls.client_ca` says. Without TLS, the token is readable on the \
+             network: then listen on one that you trust.",
             flag: "admin-tls";
         read_only: bool = false,
             "Let users of the admin port look and change nothing.",

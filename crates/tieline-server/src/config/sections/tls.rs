@@ -24,7 +24,7 @@ section! {
             without: "clients are not asked for certificates", flag: "tls-client-ca", live: true;
         client_certificates: ClientCertificates = ClientCertificates::Required,
             "Whether a client needs a certificate: \"required\" or \"optional\".",
-            "Required ones are required of health checks and backends too. Has an effect with `tls.client_ca` only.",
+            "Required ones are required of health checks and backends too, but not at the admin port. Has an effect with `tls.client_ca` only.",
             flag: "tls-client-certificates", live: true;
         client_user: Option<ClientUser> = None,
             "Where a client's certificate names its user: \"cn\" of its subject, or \"dns\", \"email\" or \"uri\" of its \
@@ -86,14 +86,19 @@ impl TlsSettings {
         further: &[CertificateTable],
     ) -> anyhow::Result<Option<TlsConfig>> {
         let own = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Some((cert, key)),
+            (Some(cert), Some(key)) => {
+                Some((cert, key, ["--tls-cert", "--tls-key"].map(str::to_owned)))
+            }
             (None, None) => None,
             (Some(_), None) => return Err(needs("--tls-cert", "--tls-key")),
             (None, Some(_)) => return Err(needs("--tls-key", "--tls-cert")),
         };
         let further = further.iter().enumerate().map(|(index, table)| {
-            let pair = table.cert.as_ref().zip(table.key.as_ref());
-            pair.ok_or_else(|| needs(&format!("`{CERTIFICATES}[{index}]`"), "`cert` and `key`"))
+            let place = format!("`{CERTIFICATES}[{index}]`");
+            match (&table.cert, &table.key) {
+                (Some(cert), Some(key)) => Ok((cert, key, [place.clone(), place])),
+                _ => Err(needs(&place, "`cert` and `key`")),
+            }
         });
         let pairs = own.map(Ok).into_iter().chain(further);
         let pairs = pairs.collect::<anyhow::Result<Vec<_>>>()?;
@@ -106,10 +111,10 @@ impl TlsSettings {
             return needless.then_some(None).ok_or_else(error);
         }
         let mut config = TlsConfig::new("", "");
-        let certificates = pairs.into_iter().map(|(cert, key)| {
+        let certificates = pairs.into_iter().map(|(cert, key, [of_cert, of_key])| {
             let certificate = TlsCertificate {
-                chain: files::read(cert)?,
-                key: files::read(key)?,
+                chain: files::read(cert).context(of_cert)?,
+                key: files::read(key).context(of_key)?,
             };
             let alone = Tls::from_pem(&certificate.chain, &certificate.key);
             alone.with_context(|| format!("cannot use {}", cert.display()))?;
@@ -118,7 +123,7 @@ impl TlsSettings {
         config.certificates = certificates.collect::<Result<_, _>>()?;
         if let Some(authorities) = &self.client_ca {
             config.client_auth = Some(ClientAuth {
-                authorities: files::read(authorities)?,
+                authorities: files::read(authorities).context("--tls-client-ca")?,
                 required: self.client_certificates == ClientCertificates::Required,
             });
             Tls::new(&config).with_context(|| format!("cannot use {}", authorities.display()))?;

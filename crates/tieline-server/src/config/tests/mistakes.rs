@@ -8,7 +8,7 @@ fn a_weaker_layer_is_checked_all_the_same() {
     let error = load(file, &[], &[("max-groups", "3")]).err().unwrap();
     assert_eq!(
         error,
-        "t.toml:2: invalid `limits.max_groups`: found true, expected a number"
+        "t.toml:2: invalid `limits.max_groups`: found true, expected a whole number"
     );
 }
 

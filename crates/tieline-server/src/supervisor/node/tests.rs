@@ -98,7 +98,8 @@ async fn start(apps: &[AppTable]) -> SocketAddr {
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
-    let apps = LiveApps::new(Apps::of(apps, Duration::from_mins(2), MemberLimits::default()).unwrap());
+    let apps =
+        LiveApps::new(Apps::of(apps, Duration::from_mins(2), MemberLimits::default()).unwrap());
     let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps.clone());
     let pusher = Pusher::new((apps.clone(), webhooks), hubs.clone(), own.pusher);
     let ready = ReadyNode::new(vec![port], events, hubs, control, false);

@@ -14,7 +14,7 @@ use rustls::{
 use tieline_test_servers::{Authority, Stopwatch};
 
 use super::{Node, get};
-use crate::kit::{DEADLINE, Server, run};
+use crate::kit::{DEADLINE, Server, run, tieline};
 
 const TOKEN: &str = "0123456789abcdef0123";
 
@@ -66,6 +66,11 @@ fn a_wrong_token_is_refused_and_health_needs_none() {
     assert!(is_status(&page, 200), "{page}");
     let wrong = "tieline_admin_requests_refused_total{reason=\"wrong_token\"} 1";
     assert!(page.contains(wrong), "{page}");
+    let line = node.logged("a request to the admin port had a wrong token");
+    assert!(
+        line.contains(" WARN ") && line.contains(" from=127.0.0.1:"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -86,6 +91,11 @@ fn without_a_token_neither_another_host_nor_a_foreign_page_is_served() {
     assert!(is_status(&page, 403), "{page}");
     let page = get(&node.admin, "/metrics", "Origin: https://evil.example\r\n");
     assert!(is_status(&page, 403), "{page}");
+    // As an image of a page of another site.
+    let image =
+        "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n";
+    let follow = get(&node.admin, "/api/follow?user=ada", image);
+    assert!(is_status(&follow, 403), "{follow}");
     let page = get(&node.admin, "/metrics", "Host: localhost:9464\r\n");
     assert!(is_status(&page, 200), "{page}");
     assert!(is_status(&get(&node.admin, "/nothing", ""), 404));
@@ -174,6 +184,11 @@ fn a_reload_replaces_the_token() {
         assert!(stopwatch.elapsed() < DEADLINE, "the token is not replaced");
     }
     assert!(!with(TOKEN));
+    std::fs::write(&config, "admin.listen = \"127.0.0.1:0\"\n").unwrap();
+    node.server.signal("HUP");
+    let line = node.logged("admin.token was removed");
+    assert!(line.contains(" WARN "), "{line}");
+    node.page();
 }
 
 #[test]
@@ -217,4 +232,60 @@ fn it_speaks_tls_with_the_certificate_of_clients() {
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     assert!(is_status(&response, 200), "{response}");
+}
+
+#[test]
+fn operators_need_no_certificate_where_clients_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (own, newer) = (Authority::new(), Authority::new());
+    let (ca, newer_ca) = (write("ca.pem", own.pem()), write("newer.pem", newer.pem()));
+    let clients = write("clients.pem", Authority::new().pem());
+    let (cert, key) = own.issue();
+    let (cert, key) = (write("cert.pem", &cert), write("key.pem", &key));
+    let token = write("token", TOKEN);
+    let tls = [
+        ("TIELINE_TLS_CERT", cert.as_str()),
+        ("TIELINE_TLS_KEY", &key),
+        ("TIELINE_TLS_CLIENT_CA", &clients),
+        ("TIELINE_ADMIN_TLS", "true"),
+    ];
+    let flags = [
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--admin-token-file",
+        &token,
+    ];
+    let mut command = Node::command(&flags);
+    command.envs(tls);
+    let node = Node::start(command);
+    let url = format!("https://{}", node.admin);
+    let top = |ca: &str| {
+        let who = ["--ca", ca, "--token-file", &token];
+        run(&[&["top", "--once", "--admin", &url][..], &who].concat())
+    };
+    assert_eq!(top(&ca), (Some(0), String::new()));
+
+    // As the health check of a container asks, with the settings of the node.
+    let mut health = tieline(&["health", "--timeout", "20"]);
+    health.envs(tls).env("TIELINE_ADMIN_LISTEN", &node.admin);
+    assert_eq!(health.output().unwrap().stdout, b"ready\n");
+    let clients = format!("https://{}", node.server.addresses[0]);
+    let (code, stderr) = run(&["health", "--timeout", "20", "--url", &clients]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("ask its admin port"), "{stderr}");
+
+    // Both ports have the new certificates.
+    let (chain, private) = newer.issue();
+    write("cert.pem", &chain);
+    write("key.pem", &private);
+    node.server.signal("HUP");
+    let stopwatch = Stopwatch::start();
+    while top(&newer_ca).0 != Some(0) {
+        assert!(stopwatch.elapsed() < DEADLINE, "{:?}", top(&newer_ca));
+    }
 }

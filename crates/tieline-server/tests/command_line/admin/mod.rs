@@ -10,9 +10,11 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     process::Command,
-    sync::mpsc::sync_channel,
+    sync::mpsc::{Receiver, sync_channel},
     time::Instant,
 };
+
+use parking_lot::Mutex;
 
 use super::kit::{DEADLINE, Server, tieline};
 
@@ -20,6 +22,8 @@ use super::kit::{DEADLINE, Server, tieline};
 pub(crate) struct Node {
     pub(crate) server: Server,
     pub(crate) admin: String,
+    /// What it writes after its start.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Node {
@@ -35,13 +39,27 @@ impl Node {
 
     pub(crate) fn start(command: Command) -> Self {
         let (sender, admin) = sync_channel(1);
+        let (written, log) = sync_channel(10_000);
         let server = Server::start(command, move |line| {
             if let Some((_, address)) = line.split_once("serving the admin port address=") {
                 let _ = sender.try_send(address.to_owned());
             }
+            let _ = written.try_send(line);
         });
         let admin = admin.recv_timeout(DEADLINE).unwrap();
-        Self { server, admin }
+        let log = Mutex::new(log);
+        Self { server, admin, log }
+    }
+
+    /// The next line of its log with this text.
+    fn logged(&self, text: &str) -> String {
+        loop {
+            let line = self.log.lock().recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|_| panic!("no line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
     }
 
     /// The page of metrics.

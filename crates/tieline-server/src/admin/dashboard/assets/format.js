@@ -3,8 +3,10 @@
 const whole = new Intl.NumberFormat("en");
 const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-// What changes the look of other characters, or has none.
-const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+// What changes the look of other characters, or has none, the blank of Braille among them; and blanks, but for single ones
+// between words.
+const UNSEEN =
+  /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\u2800]|(?! )\p{Zs}|^ | $|(?<= ) /gu;
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 export const count = (value) => whole.format(value);
@@ -24,7 +26,7 @@ export function bytes(value) {
   return `${(rest < 10 && unit > 0 ? tenths : whole).format(rest < 10 ? rest : Math.round(rest))} ${UNITS[unit]}`;
 }
 
-/** A name that a client has thought up: none looks like another one. */
+/** A name that a client has thought up: no two differ in what is not seen alone. Letters of two scripts may look alike. */
 export const visible = (name) =>
   (name ?? "").replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 

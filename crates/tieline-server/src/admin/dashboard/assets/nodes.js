@@ -28,7 +28,7 @@ export class Nodes {
     caption: "Nodes of the cluster",
     columns: [
       { ...name("Node", nodeName, ({ address }) => `#/connections?${new URLSearchParams({ node: address ?? "" })}`) },
-      badge("State", (node) => state(node), ({ phase }) => (phase === "serving" ? "good" : "warn")),
+      badge("State", (node) => state(node), tone),
       text("Version", ({ version }) => version),
       text("Uptime", ({ uptime }) => duration(uptime)),
       number("Connections", ({ connections }) => count(connections)),
@@ -87,9 +87,16 @@ export class Nodes {
   }
 }
 
-function state({ is_self: isSelf, phase }) {
-  const words = phase.replaceAll("_", " ");
-  return isSelf ? `${words}, this node` : words;
+function state({ is_self: isSelf, phase, registry }) {
+  const words = [phase.replaceAll("_", " ")];
+  if (registry === "down") words.push("no registry");
+  if (isSelf) words.push("this node");
+  return words.join(", ");
+}
+
+function tone({ phase, registry }) {
+  if (registry === "down") return "bad";
+  return phase === "serving" ? "good" : "warn";
 }
 
 function head(row, column) {

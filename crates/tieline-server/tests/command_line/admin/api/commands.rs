@@ -1,5 +1,8 @@
 //! `tieline top` and `tieline drain`.
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use serde_json::Value;
+
 use super::{Nodes, list};
 use crate::{
     admin::Node,
@@ -43,6 +46,62 @@ fn top_shows_all_nodes_and_drain_ends_another() {
         stderr.contains("there is no node") && stderr.contains(&other),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_registry_that_is_gone_is_named_by_every_node() {
+    let mut nodes = Nodes::start(&["--lease", "5"]);
+    let registries = |answer: &Value, is: &str| {
+        let nodes = list(answer, "nodes");
+        nodes.len() == 2 && nodes.iter().all(|node| node["registry"] == is)
+    };
+    nodes.eventually("/api/nodes", |answer| registries(answer, "up"));
+    let other = nodes.other();
+    nodes.redis.kill();
+    nodes.eventually("/api/nodes", |answer| registries(answer, "down"));
+    let url = format!("http://{}", nodes.first.admin);
+    let output = tieline(&["top", "--admin", &url]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let named = format!("\nthe registry does not answer {other}\n");
+    assert!(text.contains(&named), "{text}");
+}
+
+#[test]
+fn a_certificate_may_be_its_own_authority_unless_it_is_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for (is_ca, name) in [
+        (IsCa::ExplicitNoCa, "server"),
+        (IsCa::Ca(BasicConstraints::Unconstrained), "authority"),
+    ] {
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().unwrap();
+        let [cert, private] = [
+            ("cert", params.self_signed(&key).unwrap().pem()),
+            ("key", key.serialize_pem()),
+        ]
+        .map(|(kind, pem)| {
+            let path = folder.path().join(format!("{name}.{kind}"));
+            std::fs::write(&path, pem).unwrap();
+            path.to_str().unwrap().to_owned()
+        });
+        let tls = ["--tls-cert", &cert, "--tls-key", &private, "--admin-tls"];
+        let node = Node::serve(&[&tls[..], &["--admin-listen", "127.0.0.1:0"]].concat());
+        let top = |scheme: &str| {
+            let url = format!("{scheme}://{}", node.admin);
+            run(&["top", "--once", "--ca", &cert, "--admin", &url])
+        };
+        let (code, stderr) = top("https");
+        if name == "server" {
+            assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        } else {
+            assert_eq!(code, Some(1));
+            assert!(stderr.contains("CA:FALSE"), "{stderr}");
+        }
+        let (code, stderr) = top("http");
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains("use an https:// URL"), "{stderr}");
+    }
 }
 
 #[test]

@@ -149,13 +149,21 @@ fn a_connection_is_followed_to_its_end_as_text() {
     let trace = Trace::start(&nodes.first.admin, &["--connection", &id]);
     let other = nodes.other();
     let begin = Instant::now();
+    let mut before = Vec::new();
     let present = loop {
         let line = trace.line();
         if line.contains(" is connected as ada from 127.0.0.1:") {
             break line;
         }
         assert!(begin.elapsed() < DEADLINE, "{line}");
+        before.push(line);
     };
+    // What happens from here on comes after this.
+    let begins = format!("  {other}  followed from now on: 1 connection");
+    assert!(
+        before.iter().any(|line| line.ends_with(&begins)),
+        "{before:?}"
+    );
     assert!(
         present.contains(&format!("  {other}  chat/{id}  ")),
         "{present}"
@@ -183,6 +191,35 @@ fn a_connection_is_followed_to_its_end_as_text() {
     assert_eq!(
         (code, stderr.trim_end()),
         (Some(1), "tieline: no node has this connection")
+    );
+}
+
+#[test]
+fn a_name_cannot_make_a_line_look_like_another() {
+    let node = Node::serve(&["--admin-listen", "127.0.0.1:0"]);
+    let trace = Trace::start(&node.admin, &["--user", "e\u{202e}v\u{7}"]);
+    assert!(
+        trace
+            .line()
+            .ends_with("followed from now on: 0 connections")
+    );
+    let path = "/client/hubs/chat?user=e%E2%80%AEv%07";
+    let mut client = Client::connect(&node.server, path, Client::JSON);
+    client.text();
+    let line = trace.line();
+    assert!(
+        line.contains(r" connected as e\u{202e}v\u{7} from "),
+        "{line}"
+    );
+    client.send(r#"{"type":"joinGroup","group":"g\n\u001b[31mX\u202e","ackId":1}"#);
+    let (sent, joined) = (trace.line(), trace.line());
+    assert!(
+        sent.contains(r" group=g\n\u{1b}[31mX\u{202e} ack=1 "),
+        "{sent}"
+    );
+    assert!(
+        joined.ends_with(r" joined g\n\u{1b}[31mX\u{202e}"),
+        "{joined}"
     );
 }
 

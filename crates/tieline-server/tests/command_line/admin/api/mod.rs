@@ -21,7 +21,7 @@ use crate::kit::{Client, DEADLINE};
 struct Nodes {
     first: Node,
     second: Node,
-    _redis: Redis,
+    redis: Redis,
 }
 
 impl Nodes {
@@ -39,7 +39,7 @@ impl Nodes {
         let nodes = Self {
             first: node(),
             second: node(),
-            _redis: redis,
+            redis,
         };
         nodes.eventually("/api/nodes", |answer| {
             list(answer, "nodes").len() == 2 && list(answer, "missed").is_empty()
