@@ -180,7 +180,7 @@ impl RosterTable {
             && others.len() < MAX_PUT
             && let Some(key) = self.fresh.pop_front()
         {
-            let slot = self.slots.get(&key);
+            let slot = self.slots.get(&key.0, &key.1);
             let comes = slot.filter(|slot| slot.wanted(now) == Some(PutOp::Enter));
             if comes.is_some_and(|slot| *limit.get_or_insert(slot.limit) != slot.limit) {
                 others.push(key);

@@ -170,7 +170,7 @@ impl Hubs {
 
     /// Somebody at this address is about to prove that it is a backend, unless it has failed to too often.
     pub(crate) fn attempt(&self, address: Option<IpAddr>) -> Result<Attempt, TooManyRequests> {
-        let rules = self.0.rules.0.load();
+        let rules = self.0.rules.0.all.load();
         let limits = rules.hubs.defaults().limits.requests;
         Attempt::begin(&self.0.quotas, limits, address)
     }

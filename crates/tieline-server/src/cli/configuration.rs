@@ -3,7 +3,7 @@
 //! Owns the checks that need more than one option, those of the library among them. Must not start
 //! anything. Invariant: what passes here can be started, as far as can be known before.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use tieline::{ClusterConfig, ClusterError, Config};
 
@@ -11,6 +11,7 @@ use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
     limits::check_limits,
+    listening::{check_all, default_anonymous},
     pusher::{apps, members},
     pusher_webhooks::webhooks as webhooks_of,
     upstream::handlers,
@@ -32,17 +33,15 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
-        listen::{Listen, Listeners},
+        listen::Listen,
         names,
         sections::{
             admin::{AdminListen, AdminPlace},
-            hub::{Anonymous, HubSettings},
-            limits::Limits,
+            hub::Anonymous,
             proxies::proxies,
         },
         settings::{Layers, Settings},
         source,
-        types::Size,
         values::Values,
     },
     supervisor::{

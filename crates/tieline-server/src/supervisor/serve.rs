@@ -93,8 +93,9 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let admin_tls = admin_tls.map(|tls| Tls::new(&for_operators(tls)));
     let admin_tls = admin_tls.transpose()?;
     let joined = Arc::new(OnceLock::new());
-    let ports = (tls.clone(), admin_tls.clone());
-    let certificates = LiveCertificates::new(settings.certificates(), ports, Arc::clone(&joined));
+    let listeners = (tls.clone(), admin_tls.clone());
+    let certificates =
+        LiveCertificates::new(settings.certificates(), listeners, Arc::clone(&joined));
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers.clone());
     let watchdog = systemd::feed_watchdog();

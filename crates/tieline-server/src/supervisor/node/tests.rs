@@ -24,7 +24,7 @@ use super::*;
 use crate::{
     app::{
         access::Access,
-        hubs::{HubRules, LiveHubRules},
+        hubs::{HubRules, LiveHubRules, MemberLimits},
         limits::HubLimits,
         role::Roles,
     },
@@ -63,6 +63,12 @@ const MAX_BLOCKS: u64 = 9;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A node as `tieline serve` starts one, without event handlers, with these apps of Pusher Channels.
+/// Those of the members of apps.
+const LIMITS: MemberLimits = MemberLimits {
+    most: 100,
+    grace: Duration::ZERO,
+};
+
 async fn start(apps: &[AppTable]) -> SocketAddr {
     let layers = Layers {
         file: None,
@@ -98,8 +104,7 @@ async fn start(apps: &[AppTable]) -> SocketAddr {
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
-    let apps =
-        LiveApps::new(Apps::of(apps, Duration::from_mins(2), MemberLimits::default()).unwrap());
+    let apps = LiveApps::new(Apps::of(apps, Duration::from_mins(2), LIMITS).unwrap());
     let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps.clone());
     let pusher = Pusher::new((apps.clone(), webhooks), hubs.clone(), own.pusher);
     let ready = ReadyNode::new(vec![port], events, hubs, control, false);

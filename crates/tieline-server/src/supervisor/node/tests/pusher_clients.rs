@@ -22,6 +22,9 @@ fn table() -> AppTable {
         max_connections: None,
         subscription_counts: false,
         cache_expiry: Duration::from_mins(30),
+        max_request_rate: None,
+        max_members: None,
+        member_grace: None,
     }
 }
 
@@ -77,7 +80,7 @@ async fn told(address: SocketAddr, app: &App, round: usize) -> [TcpStream; 2] {
 /// Bytes and blocks per client in presence channels of this many.
 fn cost(room: usize) -> (u64, u64) {
     let runtime = runtime();
-    let apps = Apps::of(&[table()], Duration::from_mins(2)).unwrap();
+    let apps = Apps::of(&[table()], Duration::from_mins(2), LIMITS).unwrap();
     let app = apps.by_id("3").unwrap();
     let address = runtime.block_on(start(&[table()]));
     let mut clients = Vec::with_capacity(BEFORE + COUNTED + 4);

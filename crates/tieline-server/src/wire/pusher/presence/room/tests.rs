@@ -175,16 +175,16 @@ proptest! {
 fn who_has_said_nothing_may_say_something_later() {
     let mut room = Room::default();
     let (silent, ada) = (member("ada", ""), member("ada", "1"));
-    room.change(transition(TransitionKind::Joined, &silent));
+    room.change(&transition(TransitionKind::Joined, &silent));
     // A client of another wire is here no subscriber, and what it has not said does not count.
     room.subscribe(client("a"), &ada);
     assert_eq!(room.info_of("ada"), None);
     assert!(
-        room.change(transition(TransitionKind::Changed, &ada))
+        room.change(&transition(TransitionKind::Changed, &ada))
             .is_empty()
     );
     assert_eq!(room.info_of("ada").map(|info| &**info), Some("1"));
     // What was said first stays.
-    room.change(transition(TransitionKind::Changed, &member("ada", "2")));
+    room.change(&transition(TransitionKind::Changed, &member("ada", "2")));
     assert_eq!(room.info_of("ada").map(|info| &**info), Some("1"));
 }
