@@ -47,7 +47,7 @@ deb             1200  dist,python,root,debian  the Debian package: install, run,
 image           1200  dist,python,root,debian,buildah  the container image: build, contents, a node with its health check
 chart           1200  dist,go               the Helm chart: helm, the types of Kubernetes, the configuration of each pod
 publish         3600  -                     the crates as they would be published, compiled from their archives
-semver          3600  semver                the public API is compatible with that of the last release
+semver          3600  -                     the public API is compatible with that of the last release
 rolling         900   dist,node,servers,proxies  a rolling restart of three nodes with 3,000 official clients behind HAProxy
 '
 
@@ -181,13 +181,16 @@ part_image() { release_test test_image.py; }
 # helm is a tool of the Go module, so its version is in go.mod.
 part_chart() { (cd tests/release/chart && TIELINE_BIN=$CARGO_TARGET_DIR/dist/tieline go test -count=1 -v .); }
 
-# The archives are compiled with each other, as users will get them.
-part_publish() { cargo publish --dry-run "${LOCKED[@]}" --workspace --allow-dirty; }
+# The archives are compiled with each other, as users will get them. Their manifests have no profile: with that of the
+# workspace, what it has compiled is used again.
+part_publish() { CARGO_PROFILE_DEV_DEBUG=line-tables-only cargo publish --dry-run "${LOCKED[@]}" --workspace --allow-dirty; }
 
+# TIELINE_BASELINE names another revision to compare with.
 part_semver() {
-    local last
-    last=$(last_release) || { echo "no release before this commit: nothing to compare with"; return; }
-    cargo semver-checks --workspace --exclude tieline-server --exclude tieline-bench --all-features --baseline-rev "$last"
+    local baseline
+    baseline=${TIELINE_BASELINE:-$(last_release)} || { echo "no tag v* before this commit: nothing to compare with"; return; }
+    command -v cargo-semver-checks >/dev/null || cargo install --locked cargo-semver-checks --root "$TOOLS"
+    cargo semver-checks --workspace --exclude tieline-server --exclude tieline-bench --all-features --baseline-rev "$baseline"
 }
 last_release() { git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null; }
 
@@ -245,7 +248,6 @@ have_debian() { command -v mmdebstrap >/dev/null && command -v strace >/dev/null
 have_buildah() { command -v buildah >/dev/null; }
 have_binutils() { command -v readelf >/dev/null; }
 have_go() { command -v go >/dev/null && (cd tests/release/chart && go list -m >/dev/null 2>&1); }
-have_semver() { command -v cargo-semver-checks >/dev/null || ! last_release >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 have_build() { [[ ${RESULT[build]:-} == ok ]]; }
 have_dist() { [[ ${RESULT[dist]:-} == ok ]]; }
@@ -267,7 +269,6 @@ declare -A WHY=(
     [buildah]="buildah is missing (Debian: buildah)"
     [binutils]="readelf is missing (Debian: binutils)"
     [go]="Go is missing, or older than tests/release/chart/go.mod says"
-    [semver]="cargo-semver-checks is missing (cargo install cargo-semver-checks)"
 )
 
 # Install the Debian packages that the selected parts need.

@@ -18,10 +18,14 @@ import json
 import os
 import re
 import shlex
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,18 +214,27 @@ def after_storms(quick):
     return used["resident_end_bytes"] / used["resident_open_bytes"]
 
 
-def claims(quick):
-    """Fresh claims per second of one node, with Redis on the same CPU."""
-    port = free_port()
-    redis = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
+@contextmanager
+def redis():
+    """A Redis on the CPU of the server, by its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
     try:
         wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def claims(quick):
+    """Fresh claims per second of one node, with Redis on the same CPU."""
+    with redis() as port:
         count = "20000" if quick else "100000"
         results = bench(["storm", "--registry", f"redis://127.0.0.1:{port}", "-c", count, "--cpu", "1"])
         return results["fresh"]["per_second"]
-    finally:
-        redis.terminate()
-        redis.wait()
 
 
 def flat(scenario, few, many, flags):
@@ -257,41 +270,34 @@ def batches(quick):
 
 
 def joins(quick):
-    """Processor time of Redis for a member that enters a presence channel of 100, in microseconds: what clients cost it
-    that subscribe, and send once, less what clients cost that only connect."""
+    """Processor time of Redis for a member that enters a presence channel of 100, in microseconds: what clients have cost it
+    once all are subscribed, less what clients have that only connect."""
     count = 1000 if quick else 8000
 
-    def used(load):
-        port = free_port()
-        redis = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
-        try:
-            wait_for(port)
-            serve = f"{PUSHER_SERVE} --registry redis://127.0.0.1:{port}"
-            target = ["--wire", "pusher", *SIGNED, *started([serve], [PUSHER_URL])]
-            bench([*load, "-c", str(count), *target, *PINNED, "--duration", "3s"])
-            info = subprocess.run(["redis-cli", "-p", str(port), "info", "cpu"], stdout=subprocess.PIPE, text=True, check=True).stdout
-            seconds = re.findall(r"^used_cpu_(?:user|sys):([0-9.]+)", info, re.MULTILINE)
-            return sum(map(float, seconds))
-        finally:
-            redis.terminate()
-            redis.wait()
+    def used(load, entries, port):
+        """Until the sets of this name have an entry of each client."""
+        ask = lambda *words: subprocess.run(["redis-cli", "-p", str(port), *words], stdout=subprocess.PIPE, text=True, check=True).stdout
+        entered = lambda: sum(int(ask("scard", key)) for key in ask("--scan", "--pattern", f"*:{entries}:*").split())
+        serve = f"{PUSHER_SERVE} --registry redis://127.0.0.1:{port}"
+        target = ["--wire", "pusher", *SIGNED, *started([serve], [PUSHER_URL])]
+        with ThreadPoolExecutor() as pool:
+            running = pool.submit(bench, [*load, "-c", str(count), *target, *PINNED, "--duration", "5s"])
+            while entered() < count:
+                if running.done():
+                    sys.exit(f"figures.py: not all clients of '{load[0]}' have come into Redis")
+                time.sleep(0.2)
+            # The node reads what it has written last.
+            time.sleep(0.5)
+            info = ask("info", "cpu")
+            running.result()
+        return sum(map(float, re.findall(r"^used_cpu_(?:user|sys):([0-9.]+)", info, re.MULTILINE)))
 
     members = ["rooms", "--room", "100", "--senders", "1", "--rate", "1", "--warm-up", "100ms"]
-    return 1e6 * (used(members) - used(["idle"])) / count
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with redis() as one, redis() as other:
+        return 1e6 * (used(members, "pn", one) - used(["idle"], "node", other)) / count
 
 
 def wait_for(port):
-    import socket
-    import time
-
     end = time.monotonic() + 10
     while time.monotonic() < end:
         try:
@@ -340,7 +346,9 @@ FIGURES = {
     "pusher-rooms": Ratio("800 Pusher clients that each send to a presence channel of 10", 0.6, "rooms", [*PUSHER, *BARE, *BIG], base="yardstick, bare frames"),
     "pusher-publish": Ratio("signed events over HTTP to a channel of one, 8 connections", 0.4, "rest", ONE_EVENT, base="an axum handler"),
     "pusher-batches": Number("events in batches of 10, relative to one by one", 3, "{:.2f}", True, batches),
-    "pusher-idle": Number("resident bytes per idle Pusher client in a presence channel, 8,000 connections", 1_700, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{id}"], 8_000)),
+    # A room has ten members, unless another number is set.
+    "pusher-idle": Number("resident bytes per idle Pusher client in a presence channel of ten, 8,000 connections", 1_700, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{room}"], 8_000)),
+    "pusher-idle-alone": Number("the same, each alone in its presence channel", 3_000, "{:,.0f}", False, idle([*PUSHER, "--on-open", "presence-{id}"], 8_000)),
     "pusher-joins": Number("µs of Redis per member that enters a presence channel", 10, "{:.1f}", False, joins),
     "threads-echo": Ratio("echo with two threads, CPU time per message", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
     "threads-broadcast": Ratio("broadcast with two threads, CPU time per message", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),

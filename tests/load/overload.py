@@ -42,9 +42,12 @@ REQUESTS, SIZE = 300, 48 << 10
 """Requests of the backend per second, and the bytes of each."""
 
 DURATION = 5
+CLIENTS_PORT = "/readyz of the clients' port"
 MEDIAN, WORST = 0.1, 1.0
-"""In seconds: the median of a request to the admin port, and the 99th percentile. This one is not 0.1
-because the load, this program and, in CI, others compete with the node for two processors."""
+"""In seconds: the median of a request to the admin port, and the 99th percentile of one to either port. This one is the
+timeout that a probe of Kubernetes has by default, so that a node that is only busy stays in service. It is not 0.1
+because the load, this program and, in CI, others compete with the node for two processors. On the clients' port, a
+request waits for its turn behind them, as they do, so its median is that of the machine: it is printed."""
 
 ATTEMPTS = 3
 DEADLINE = 60.0
@@ -139,7 +142,6 @@ def requests(node, folder):
     return bench("rest", "--url", url, "-c", 16, "--rate", REQUESTS, "--size", SIZE, "--token-key", folder / "key", "--duration", f"{DURATION}s")
 
 
-CLIENTS_PORT = "/readyz of the clients' port"
 Watched = namedtuple("Watched", "port admin pid")
 
 
@@ -290,8 +292,8 @@ def checks(seen):
         times = [seconds for of, _, seconds in seen["times"] if of == name]
         median, worst = percentile(times, 0.5), percentile(times, 0.99)
         text = f"{name}: median {median * 1000:.0f} ms, 99th percentile {worst * 1000:.0f} ms of {len(times)}"
-        # On the clients' port, it waits for its turn behind them, as they do.
-        yield name == CLIENTS_PORT or median <= MEDIAN and worst <= WORST and len(times) >= 20, text
+        is_soon = name == CLIENTS_PORT or median <= MEDIAN
+        yield is_soon and worst <= WORST and len(times) >= 20, text
     budget = seen["idle"] + OUTBOXES + SHARDS * QUEUE + BESIDE
     yield seen["anonymous"] <= budget, f"anonymous memory: {seen['anonymous'] >> 20} MiB at most, the budget is {budget >> 20} MiB"
     offered, arrived = 2 * seen["rate"], sends(seen["flood"])

@@ -174,7 +174,9 @@ scenarios! {
     }
     presence::contract {
         a_roster_is_told_first_in_last_out
+        nothing_replaces_something
         full
+        a_put_of_all_kinds
         large_puts_are_one_call
         unusual_rosters_work
     }

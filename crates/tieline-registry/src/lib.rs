@@ -95,6 +95,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod by_user;
 pub mod claim_table;
 mod connect;
 mod contract;

@@ -246,7 +246,8 @@ pub struct PutItem {
     pub roster: RosterName,
     /// To whom. In a roster of any kind but [`Members`](RosterKind::Members), the user is the empty name.
     pub user: Arc<str>,
-    /// Information about the user, which members are told; empty for a removal.
+    /// Information about the user, which members are told; empty for a removal. Empty information says nothing: what
+    /// is known of the user stays.
     pub info: Arc<str>,
 }
 
@@ -255,7 +256,8 @@ pub struct PutItem {
 pub enum PutOp {
     /// The user has come: the limit applies, and the information replaces what is there.
     Enter,
-    /// The user is here, and was acknowledged before: no limit applies, and the information that is there stays.
+    /// The user is here, and was acknowledged before: no limit applies, and the information that is there stays, unless
+    /// nobody has said any.
     Reenter,
     /// The user has gone from this node.
     Leave,

@@ -1,10 +1,18 @@
 //! One HTTP request of the server to another, and its answer.
 //!
-//! Owns connections (HTTP/1.1, HTTP/2 over TLS, keep-alive), TLS, and the bound of an answer. Must not know
+//! Owns connections (HTTP/1.1, HTTP/2 over TLS, keep-alive; also by a Unix socket), TLS, and the bound of an answer. Must not know
 //! who is asked, nor retries or time limits: a call that is dropped ends. Invariant: no redirect is followed, and no
 //! more of an answer is read than its bound.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -12,7 +20,7 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -20,6 +28,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tieline::{Bytes, StatusCode};
+use tokio::net::UnixStream;
+use tower_service::Service;
 
 /// Longest head of an answer over HTTP/1.1, and the most that is read at once. hyper reads on and on while a
 /// server sends one interim answer (1xx) after the other, and looks up after 128 reads: with its own buffers,
@@ -93,10 +103,17 @@ impl<'a> Authorities<'a> {
     }
 }
 
+/// How the server is reached.
+#[derive(Clone)]
+enum Http {
+    Network(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Unix(legacy::Client<UnixConnector, Full<Bytes>>),
+}
+
 /// Sends requests to one server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Client {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Http,
     /// Those of each request.
     headers: HeaderMap,
     /// Longest body of an answer.
@@ -118,17 +135,21 @@ impl Client {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(connector);
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .http1_read_buf_exact_size(MAX_HEAD)
-            .build(connector);
         Ok(Self {
-            http,
+            http: Http::Network(builder().build(connector)),
             headers,
             max_answer,
         })
+    }
+
+    /// By a Unix socket, whatever the host of a request.
+    pub(crate) fn by_socket(path: &Path, headers: HeaderMap, max_answer: usize) -> Self {
+        let connector = UnixConnector(path.into());
+        Self {
+            http: Http::Unix(builder().build(connector)),
+            headers,
+            max_answer,
+        }
     }
 
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
@@ -142,11 +163,43 @@ impl Client {
         *outgoing.uri_mut() = request.uri.clone();
         outgoing.headers_mut().clone_from(&self.headers);
         outgoing.headers_mut().extend(request.headers.clone());
-        let sent = self.http.request(outgoing).await;
+        let sent = match &self.http {
+            Http::Network(http) => http.request(outgoing).await,
+            Http::Unix(http) => http.request(outgoing).await,
+        };
         Ok(BegunAnswer {
             response: sent.map_err(|error| network(&error))?,
             max_answer: self.max_answer,
         })
+    }
+}
+
+fn builder() -> legacy::Builder {
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_read_buf_exact_size(MAX_HEAD);
+    builder
+}
+
+/// Connects to a Unix socket.
+#[derive(Clone)]
+struct UnixConnector(Arc<Path>);
+
+impl Service<Uri> for UnixConnector {
+    type Response = TokioIo<UnixStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let path = Arc::clone(&self.0);
+        Box::pin(async move { UnixStream::connect(path).await.map(TokioIo::new) })
     }
 }
 

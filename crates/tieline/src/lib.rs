@@ -204,7 +204,7 @@ pub use self::{
     },
     link::{PeerSecurity, PeerTls, SecurityError},
     presence::{
-        Change, DispatchError, Dispatcher, Dispatching, EnterOutcome, Exit, Following,
+        Change, DispatchError, Dispatcher, Dispatching, EnterOutcome, Exit, Follower, Following,
         FollowingUser, Member, Position, Presence, PresenceConfig, PresenceError, PresenceEvent,
         RosterPart, Transition, TransitionKind,
     },

@@ -9,6 +9,8 @@ const NODES: [&str; 3] = ["A", "B", "C"];
 pub(crate) enum Action {
     // What the environment may do:
     Connect(Pid, u8),
+    ConnectSilent(Pid, u8),
+    Say(Pid, u8),
     Disconnect(Pid, u8),
     Crash(Pid),
     Restart(Pid),

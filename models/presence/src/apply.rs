@@ -12,9 +12,16 @@ impl Setup {
             A::Connect(p, cell) => {
                 w.left.connect -= 1;
                 w.of(p).users |= bit(cell);
+                self.say(w, p, cell);
             }
+            A::ConnectSilent(p, cell) => {
+                w.left.silent -= 1;
+                w.of(p).users |= bit(cell);
+            }
+            A::Say(p, cell) => self.say(w, p, cell),
             A::Disconnect(p, cell) => {
                 w.of(p).users &= !bit(cell);
+                w.of(p).says &= !bit(cell);
                 w.of(p).steady &= !bit(cell);
             }
             A::Crash(p) | A::Drain(p) | A::Restart(p) | A::Pause(p) | A::Cut(p) | A::Recover(p) => {
@@ -42,6 +49,18 @@ impl Setup {
             A::Move(p) => self.move_hook(w, p),
             A::Reset(p) => Self::reset_hook(w, p),
             _ => self.apply_to_registry(w, action),
+        }
+    }
+
+    /// A connection says something of its user. If an entry stands, it is put again: if all say something, they say the
+    /// same, and it is not.
+    fn say(&self, w: &mut World, p: Pid, cell: u8) {
+        let process = w.of(p);
+        process.says |= bit(cell);
+        if self.faults.silent > 0 {
+            process.maybe |= process.mine & bit(cell);
+            process.mine &= !bit(cell);
+            process.steady &= !bit(cell);
         }
     }
 
@@ -91,8 +110,8 @@ impl Setup {
                     w.late.extend(put);
                 }
             }
-            A::Send(p) => Self::send(w, p, Mask::MAX),
-            A::SendOne(p, cell) => Self::send(w, p, bit(cell)),
+            A::Send(p) => self.send(w, p, Mask::MAX),
+            A::SendOne(p, cell) => self.send(w, p, bit(cell)),
             A::Execute(p) => {
                 let put = w.at(p).op.as_ref().expect("a put is sent").put;
                 let (answer, kept, told) = self.execute(w, put);

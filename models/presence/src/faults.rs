@@ -49,8 +49,16 @@ impl Setup {
         for cell in (0..self.cells).filter(|_| process.health != Health::Paused) {
             if process.users & bit(cell) != 0 {
                 out.push(A::Disconnect(p, cell));
-            } else if left.connect > 0 {
+                if process.says & bit(cell) == 0 && process.op.is_none() {
+                    out.push(A::Say(p, cell));
+                }
+                continue;
+            }
+            if left.connect > 0 {
                 out.push(A::Connect(p, cell));
+            }
+            if left.silent > 0 {
+                out.push(A::ConnectSilent(p, cell));
             }
         }
         if left.crash > 0 {

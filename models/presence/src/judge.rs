@@ -81,6 +81,10 @@ impl Setup {
         if Self::counted(w) != w.registry.count {
             return Some("I1 a count is not that of the entries");
         }
+        let said = w.processes.iter().fold(0, |mask, p| mask | p.says);
+        if said & !w.registry.known != 0 {
+            return Some("I7 what is known of a member is lost");
+        }
         let is_wrong = |p: Pid| {
             let f = &w.at(p).follower;
             let right = here & f.followed;

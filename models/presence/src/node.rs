@@ -29,15 +29,23 @@ impl Setup {
     }
 
     /// Sends what is wanted, as far as it is among `items`.
-    pub(crate) fn send(w: &mut World, p: Pid, items: Mask) {
+    pub(crate) fn send(&self, w: &mut World, p: Pid, items: Mask) {
         let process = w.of(p);
+        // Who was acknowledged is entered again.
+        let speakers = if self.rules.fill {
+            Mask::MAX
+        } else {
+            !process.steady
+        };
         process.number += 1;
+        let adds = process.adds() & items;
         let put = Put {
             term: process.term.expect("there is a term"),
             number: process.number,
             acked: process.acked,
-            adds: process.adds() & items,
+            adds,
             drops: process.drops() & items,
+            says: process.says & adds & speakers,
         };
         process.op = Some(Op {
             put,
@@ -78,8 +86,12 @@ impl Setup {
         let (adds, drops) = (op.put.adds, op.put.drops & !op.kept);
         match op.answer.expect("it is answered") {
             Answer::Done => {
-                process.mine = (process.mine | adds) & !drops | op.kept;
-                process.maybe &= !(adds | drops | op.kept);
+                // Something was said of them meanwhile: they are put again.
+                let unsaid = process.says & !op.put.says & !process.steady;
+                let unsaid = if self.faults.silent > 0 { unsaid } else { 0 };
+                let stand = (adds | op.kept) & !unsaid;
+                process.mine = process.mine & !drops & !unsaid | stand;
+                process.maybe = process.maybe & !(stand | drops) | (adds | op.kept) & unsaid;
                 process.later |= op.kept;
                 process.acked = op.put.number;
                 process.steady |= adds & process.users;

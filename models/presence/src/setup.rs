@@ -54,6 +54,10 @@ named! {
         meet,
         /// The dispatcher posts, then moves its position. Off: the reverse.
         post_first,
+        /// Who says nothing of a user leaves what others have said.
+        silence,
+        /// Who is entered again says it, if nobody has. Off: only who has come.
+        fill,
     }
 }
 
@@ -62,6 +66,8 @@ named! {
     Faults: u8 {
         /// A user comes, and may go at any time. Not a fault, but bounded.
         connect,
+        /// A user comes by a connection that says nothing of the user; another one may, at any time.
+        silent,
         crash, restart,
         /// The registry loses all data.
         wipe,

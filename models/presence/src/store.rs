@@ -52,7 +52,11 @@ impl Setup {
     fn leave(&self, w: &mut World, cell: u8, id: TermId) -> Option<Entry> {
         let count = &mut w.registry.count[usize::from(cell)];
         *count -= 1;
-        (*count == 0).then(|| self.tell(w, cell, false, id))
+        if *count == 0 {
+            w.registry.known &= !bit(cell);
+        }
+        let count = w.registry.count[usize::from(cell)];
+        (count == 0).then(|| self.tell(w, cell, false, id))
     }
 
     pub(crate) fn execute(&self, w: &mut World, put: Put) -> (Answer, Mask, Vec<Entry>) {
@@ -76,6 +80,12 @@ impl Setup {
                     told.extend(self.leave(w, cell, put.term));
                 }
             }
+            if wanted && !self.rules.silence {
+                w.registry.known &= !bit(cell);
+            }
+            if wanted {
+                w.registry.known |= put.says & bit(cell);
+            }
             if wanted && !entered {
                 w.registry.count[usize::from(cell)] += 1;
                 if w.registry.count[usize::from(cell)] == 1 {
@@ -87,8 +97,14 @@ impl Setup {
         *w.registry.term(put.term) = Some(Term {
             number: put.number.max(term.number),
             entries,
+            says: if self.kind.etcd {
+                (term.says | put.says) & entries
+            } else {
+                0
+            },
             ..term
         });
+        self.forget_said(w);
         (Answer::Done, kept, told)
     }
 
@@ -98,16 +114,26 @@ impl Setup {
             return;
         };
         term.entries &= !bit(cell);
+        term.says &= !bit(cell);
         let (owner, over) = (term.owner, term.entries == 0);
         if over {
             *w.registry.term(id) = None;
         }
         let told = self.leave(w, cell, id);
+        self.forget_said(w);
         if over {
             Self::forget_ended(w, owner, id);
         }
         if self.pids().any(|p| w.up(p)) {
             self.pass_on(w, told.into_iter().collect());
+        }
+    }
+
+    /// On etcd, what an entry says goes with it.
+    fn forget_said(&self, w: &mut World) {
+        if self.kind.etcd {
+            let terms = w.registry.terms.iter().flatten();
+            w.registry.known = terms.fold(0, |known, term| known | term.says);
         }
     }
 
@@ -169,6 +195,7 @@ impl Setup {
             lease: Lease::Live,
             number: 0,
             entries: 0,
+            says: 0,
         };
         *term = Some(term.map_or(new, |before| Term {
             lease: Lease::Live,

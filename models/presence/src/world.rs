@@ -33,6 +33,8 @@ values! {
         pub(crate) lease: Lease,
         pub(crate) number: u8,
         pub(crate) entries: Mask,
+        /// On etcd: those that say something of their user.
+        pub(crate) says: Mask,
     }
 
     /// One transition, or the mark with which a journal begins, which has no cell. `after` is the truth, which no
@@ -54,6 +56,8 @@ values! {
         pub(crate) acked: u8,
         pub(crate) adds: Mask,
         pub(crate) drops: Mask,
+        /// Which of those that are added say something of their user.
+        pub(crate) says: Mask,
     }
 
     pub(crate) enum Health { Up, Paused, Cut, Down }
@@ -97,6 +101,8 @@ pub(crate) struct Registry {
     pub(crate) journal: Vec<Entry>,
     /// How many terms have each cell.
     pub(crate) count: [u8; CELLS],
+    /// The users of whom something is known.
+    pub(crate) known: Mask,
     pub(crate) hold: bool,
     pub(crate) hook: Option<Hook>,
 }
@@ -123,6 +129,8 @@ pub(crate) struct Process {
     pub(crate) acked: u8,
     /// Who is here.
     pub(crate) users: Mask,
+    /// Those of whom a connection here has said something.
+    pub(crate) says: Mask,
     /// What stands, or may stand, in the registry under the term.
     pub(crate) mine: Mask,
     pub(crate) maybe: Mask,
@@ -163,6 +171,7 @@ impl Registry {
         terms: [None; TERMS as usize],
         journal: vec![],
         count: [0; CELLS],
+        known: 0,
         hold: false,
         hook: None,
     };
@@ -205,6 +214,7 @@ impl Process {
             number: 0,
             acked: 0,
             users: 0,
+            says: 0,
             mine: 0,
             maybe: 0,
             later: 0,

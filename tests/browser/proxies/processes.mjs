@@ -217,22 +217,33 @@ function edited(text, edits) {
 /** A proxy with TLS in front of a cluster. */
 export class Proxy {
   static async start(kind, cluster, certificate) {
+    const nodes = cluster.nodes.map((node, n) => [`10.0.0.${n + 1}:8080`, node.address]);
+    const configure = (proxy) => (kind === "nginx" ? proxy.#nginx("nginx.conf", nodes) : proxy.#haproxy(nodes));
+    return Proxy.#start(kind, certificate, configure);
+  }
+
+  /** nginx in front of a node that listens on this Unix socket. */
+  static async toSocket(path, certificate) {
+    const node = ["unix:/run/tieline/clients.sock", `unix:${path}`];
+    return Proxy.#start("nginx", certificate, (proxy) => proxy.#nginx("nginx-unix.conf", [node]));
+  }
+
+  static async #start(kind, certificate, configure) {
     const proxy = new Proxy();
     Object.assign(proxy, { certificate, folder: temporaryFolder() });
     [proxy.port] = await freePorts(1);
     proxy.endpoint = `https://127.0.0.1:${proxy.port}`;
-    const nodes = cluster.nodes.map((node, n) => [`10.0.0.${n + 1}:8080`, node.address]);
-    proxy.args = kind === "nginx" ? proxy.#nginx(nodes) : proxy.#haproxy(nodes);
+    proxy.args = configure(proxy);
     proxy.program = `/usr/sbin/${kind}`;
     proxy.process = await new Process(proxy.program, proxy.args).ready(listens(proxy.port));
     return proxy;
   }
 
-  #nginx(nodes) {
+  #nginx(configuration, nodes) {
     // Others than the administrator may not write to the folders that the package made.
     const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     const temporary = kinds.map((what) => `    ${what}_temp_path ${this.folder}/${what};\n`).join("");
-    const text = edited(readFileSync(`${repository}docs/proxies/nginx.conf`, "utf8"), [
+    const text = edited(readFileSync(`${repository}docs/proxies/${configuration}`, "utf8"), [
       ...nodes,
       ["http {\n", `http {\n${temporary}`],
       ["worker_processes auto;", `worker_processes 2;\npid ${this.folder}/pid;`],

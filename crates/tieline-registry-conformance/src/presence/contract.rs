@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tieline_registry::{
-    Cursor, ItemOutcome, JournalEntry, JournalReply, MAX_INFO, MAX_NAME, MAX_PUT, OpenReply,
-    Position, Put, PutItem, PutOp, PutReply, Registry, RosterKind, RosterName, Rosters, Term,
-    TransitionKind,
+    BeatReply, Cursor, ItemOutcome, JournalEntry, JournalReply, MAX_INFO, MAX_NAME, MAX_PUT,
+    OpenReply, Position, Put, PutItem, PutOp, PutReply, Registry, RosterKind, RosterName, Rosters,
+    Term, TransitionKind,
 };
 
 use crate::{
@@ -152,6 +152,27 @@ pub(crate) async fn a_roster_is_told_first_in_last_out(
     Ok(())
 }
 
+/// Who says nothing of a user leaves what others have said, and who is entered again says it if nobody has.
+pub(crate) async fn nothing_replaces_something(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut first = Writer::new(harness).await?;
+    let mut second = Writer::on(Arc::clone(&first.registry)).await?;
+    first.put(PutOp::Enter, "ada", "1").await;
+    second.put(PutOp::Enter, "ada", "").await;
+    first.put(PutOp::Enter, "ada", "").await;
+    second.put(PutOp::Reenter, "ada", "").await;
+    // As after a loss: who says nothing is there first.
+    second.put(PutOp::Reenter, "joan", "").await;
+    first.put(PutOp::Reenter, "joan", "2").await;
+    let told = first.told().await;
+    assert_eq!(told, ["+ada:1:1", "+joan::2", "~joan:2:2"]);
+    let reply = expect_reply(first.rosters().roster(&lobby(), 10).await);
+    let members = reply.members.expect("there are fewer than ten");
+    let known = members.iter().map(|one| (&*one.user, &*one.info));
+    let known: BTreeSet<_> = known.collect();
+    assert_eq!(known, [("ada", "1"), ("joan", "2")].into());
+    Ok(())
+}
+
 /// A roster that is full takes nobody who is new, and everybody who is entered again.
 pub(crate) async fn full(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut writer = Writer::new(harness).await?;
@@ -184,6 +205,43 @@ pub(crate) async fn full(harness: &dyn RegistryHarness) -> ScenarioResult {
         writer.told().await,
         ["+ada::1", "+grace::2", "~ada:again:2", "+mary::3"]
     );
+    Ok(())
+}
+
+/// Who comes, goes, is there under another term and is entered again, in one put.
+pub(crate) async fn a_put_of_all_kinds(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut first = Writer::new(harness).await?;
+    let mut second = Writer::on(Arc::clone(&first.registry)).await?;
+    for user in ["ada", "grace"] {
+        first.put(PutOp::Enter, user, "1").await;
+        second.put(PutOp::Enter, user, "1").await;
+    }
+    let items = vec![
+        item(PutOp::Enter, "joan", "1"),
+        item(PutOp::Leave, "ada", ""),
+        item(PutOp::Enter, "kay", "1"),
+        item(PutOp::Reenter, "grace", "1"),
+        item(PutOp::Reenter, "mary", "1"),
+    ];
+    let outcomes = first.put_with(None, items).await;
+    assert_eq!(outcomes, [ItemOutcome::Done; 5]);
+    let expected = BTreeSet::from(["ada", "grace", "joan", "kay", "mary"]);
+    let journal = first.journal().await;
+    assert!(
+        journal
+            .iter()
+            .all(|entry| entry.kind == TransitionKind::Joined)
+    );
+    assert_eq!(journal.len(), expected.len(), "nobody joins twice");
+    let reply = expect_reply(first.rosters().roster(&lobby(), 10).await);
+    let members = reply.members.expect("there are fewer than ten");
+    let members: BTreeSet<_> = members.iter().map(|member| &*member.user).collect();
+    assert_eq!(members, expected);
+    let BeatReply::Renewed(pulse) = expect_reply(first.rosters().beat(&first.term).await) else {
+        panic!("the term lives");
+    };
+    // Where they are counted: joan, kay, grace and mary.
+    assert_eq!(pulse.entries.unwrap_or(4), 4);
     Ok(())
 }
 

@@ -39,6 +39,8 @@ pub(super) struct EntryKey {
 /// What an entry says about its user. The information about a user is that of the greatest statement of all terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Statement {
+    /// Not empty: nothing does not replace something.
+    pub(super) says_something: bool,
     /// Not only entered again: such an entry must not replace what others said since.
     pub(super) is_fresh: bool,
     pub(super) revision: i64,
@@ -159,6 +161,7 @@ impl Statement {
             None => (false, value.strip_prefix('=').unwrap_or_default()),
         };
         Self {
+            says_something: !info.is_empty(),
             is_fresh,
             revision: kv.mod_revision,
             info: info.into(),
@@ -224,7 +227,9 @@ mod tests {
         };
         let fresh = parse(Statement::value(true, "here"), 3);
         let again = parse(Statement::value(false, "there"), 4);
-        assert!(fresh > again && fresh < parse(Statement::value(true, ""), 5));
+        assert!(fresh > again && fresh < parse(Statement::value(true, "new"), 5));
+        let nothing = parse(Statement::value(true, ""), 6);
+        assert!(fresh > nothing && again > nothing);
         assert_eq!(&*fresh.info, "here");
     }
 }

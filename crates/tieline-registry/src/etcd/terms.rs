@@ -23,7 +23,7 @@ use super::{
 };
 use crate::roster::{
     BeatReply, HookReply, ItemOutcome, OpenReply, Position, Pulse, Put, PutItem, PutOp, PutReply,
-    Term,
+    RosterKind, Term,
 };
 
 /// The keys and values of one transaction, in bytes: etcd's limit is 1.5 MiB with all that is around them.
@@ -231,15 +231,18 @@ impl EtcdRegistry {
             let value = Statement::value(is_fresh, &item.info);
             put(key.clone(), value, lease)
         };
+        let says_nothing = item.info.is_empty() && item.roster.kind() == RosterKind::Members;
         match item.op {
-            PutOp::Enter => write(true),
             PutOp::Leave => delete(key),
             // What is there stays as it is.
-            PutOp::Reenter => nested(TxnRequest {
-                compare: vec![revision_is(key.clone(), 0)],
-                success: vec![write(false)],
-                failure: Vec::new(),
-            }),
+            PutOp::Enter | PutOp::Reenter if item.op == PutOp::Reenter || says_nothing => {
+                nested(TxnRequest {
+                    compare: vec![revision_is(key.clone(), 0)],
+                    success: vec![write(false)],
+                    failure: Vec::new(),
+                })
+            }
+            PutOp::Enter | PutOp::Reenter => write(true),
         }
     }
 }

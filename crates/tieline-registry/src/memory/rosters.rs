@@ -16,9 +16,12 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::roster::{
-    BeatReply, ItemOutcome, JournalEntry, OpenReply, Position, Pulse, Put, PutItem, PutOp,
-    PutReply, RosterName, TendReply, Term, TransitionKind,
+use crate::{
+    by_user::ByUser,
+    roster::{
+        BeatReply, ItemOutcome, JournalEntry, OpenReply, Position, Pulse, Put, PutItem, PutOp,
+        PutReply, RosterName, TendReply, Term, TransitionKind,
+    },
 };
 
 /// The transitions that are kept.
@@ -37,7 +40,7 @@ pub(super) struct Rosters {
     terms: HashMap<Uuid, TermState>,
     /// Terms that are over, with what is left to remove.
     buried: BTreeMap<Uuid, BTreeSet<Entry>>,
-    members: BTreeMap<RosterName, BTreeMap<Arc<str>, Seat>>,
+    members: BTreeMap<RosterName, ByUser<Seat>>,
     journal: VecDeque<Recorded>,
     /// Who is the dispatcher, and how far it has come.
     hook: Option<(Uuid, Option<Position>)>,
@@ -54,22 +57,92 @@ struct TermState {
     expiry: u64,
     /// That of its last put.
     number: u64,
-    entries: BTreeSet<Entry>,
+    /// How many it has.
+    entries: u64,
 }
 
 /// One member.
 #[derive(Debug, Clone)]
 struct Seat {
-    /// How many terms have it.
-    terms: u32,
+    /// Whose entries it has. What a term has is looked for when it ends: a list for each would take as much again.
+    terms: Terms,
     info: Arc<str>,
+}
+
+/// At least one term. Most users are at one node.
+#[derive(Debug, Clone)]
+enum Terms {
+    One(Uuid),
+    #[expect(
+        clippy::box_collection,
+        reason = "whoever is at one node pays for the size of both"
+    )]
+    Several(Box<BTreeSet<Uuid>>),
+}
+
+impl Terms {
+    fn contains(&self, term: &Uuid) -> bool {
+        match self {
+            Self::One(one) => one == term,
+            Self::Several(terms) => terms.contains(term),
+        }
+    }
+
+    fn insert(&mut self, term: Uuid) {
+        match self {
+            Self::One(one) if *one == term => {}
+            Self::One(one) => *self = Self::Several(Box::new(BTreeSet::from([*one, term]))),
+            Self::Several(terms) => _ = terms.insert(term),
+        }
+    }
+
+    /// The last one stays.
+    fn remove(&mut self, term: &Uuid) {
+        if let Self::Several(terms) = self
+            && terms.len() > 1
+        {
+            terms.remove(term);
+        }
+    }
+
+    fn is_only(&self, term: &Uuid) -> bool {
+        match self {
+            Self::One(one) => one == term,
+            Self::Several(terms) => terms.len() == 1 && terms.contains(term),
+        }
+    }
 }
 
 /// A transition, or the mark with which a journal begins.
 #[derive(Debug, Clone)]
 struct Recorded {
     place: u64,
-    entry: Option<JournalEntry>,
+    transition: Option<Transition>,
+}
+
+/// An entry of the journal but for its place: there may be many of them, in any process with a sole node.
+#[derive(Debug, Clone)]
+struct Transition {
+    kind: TransitionKind,
+    /// How many members there are from then on.
+    count: u32,
+    roster: RosterName,
+    user: Arc<str>,
+    info: Arc<str>,
+}
+
+impl Recorded {
+    fn entry(&self) -> Option<JournalEntry> {
+        let one = self.transition.as_ref()?;
+        Some(JournalEntry {
+            position: position(self.place),
+            kind: one.kind,
+            roster: one.roster.clone(),
+            user: Arc::clone(&one.user),
+            info: Arc::clone(&one.info),
+            count: one.count.into(),
+        })
+    }
 }
 
 /// A term's life.
@@ -89,7 +162,7 @@ impl Rosters {
         let state = self.terms.entry(term.name).or_insert(TermState {
             expiry,
             number: 0,
-            entries: BTreeSet::new(),
+            entries: 0,
         });
         state.expiry = expiry;
         let stands = state.number;
@@ -115,7 +188,7 @@ impl Rosters {
         BeatReply::Renewed(Pulse {
             stands: state.number,
             tail,
-            entries: u64::try_from(state.entries.len()).ok(),
+            entries: Some(state.entries),
             hold: Duration::from_micros(hold),
         })
     }
@@ -138,8 +211,13 @@ impl Rosters {
     }
 
     fn bury(&mut self, name: Uuid) {
-        if let Some(state) = self.terms.remove(&name) {
-            self.buried.insert(name, state.entries);
+        if self.terms.remove(&name).is_some() {
+            let rosters = self.members.iter();
+            let entries = rosters.flat_map(|(roster, seats)| {
+                let own = seats.iter().filter(|(_, seat)| seat.terms.contains(&name));
+                own.map(|(user, _)| (roster.clone(), Arc::clone(user)))
+            });
+            self.buried.insert(name, entries.collect());
         }
     }
 
@@ -153,13 +231,14 @@ impl Rosters {
         let expired: Vec<_> = expired.map(|(name, _)| *name).collect();
         expired.into_iter().for_each(|name| self.bury(name));
         if let Some(mut first) = self.buried.first_entry() {
+            let term = *first.key();
             let entries = first.get_mut();
             let chunk: Vec<_> = (0..CHUNK).map_while(|_| entries.pop_first()).collect();
             if entries.is_empty() {
                 first.remove();
             }
             for (roster, user) in chunk {
-                self.leave(&roster, &user);
+                self.leave(term, &roster, &user);
             }
         }
         let left = u64::try_from(self.buried.len()).unwrap_or(u64::MAX);
@@ -199,47 +278,50 @@ impl Rosters {
         limit: Option<u32>,
         now: u64,
     ) -> ItemOutcome {
-        let entry = (item.roster.clone(), Arc::clone(&item.user));
+        let name = term.name;
         let seats = self.members.get(&item.roster);
         let seat = seats.and_then(|seats| seats.get(&item.user));
-        let Some(state) = self.terms.get_mut(&term.name) else {
+        let Some(state) = self.terms.get_mut(&name) else {
             return ItemOutcome::Done;
         };
+        let is_new = !seat.is_some_and(|seat| seat.terms.contains(&name));
         if item.op == PutOp::Leave {
-            let is_last = seat.is_some_and(|seat| seat.terms == 1);
-            if self.hold > now && is_last && state.entries.contains(&entry) {
+            if self.hold > now && seat.is_some_and(|seat| seat.terms.is_only(&name)) {
                 return ItemOutcome::Later;
             }
-            if state.entries.remove(&entry) {
-                self.leave(&item.roster, &item.user);
+            if !is_new {
+                state.entries -= 1;
+                self.leave(name, &item.roster, &item.user);
             }
             return ItemOutcome::Done;
         }
-        let size = seats.map_or(0, BTreeMap::len);
+        let size = seats.map_or(0, ByUser::len);
         let is_full = limit.is_some_and(|limit| size >= limit as usize);
         if item.op == PutOp::Enter && seat.is_none() && is_full {
             return ItemOutcome::Full;
         }
-        let is_new = state.entries.insert(entry);
+        state.entries += u64::from(is_new);
         if item.op == PutOp::Reenter && is_new && self.hold > now {
             // Somebody is still entering what was lost.
             self.hold = self.hold.max(now.saturating_add(micros(term.lease) / 3));
         }
-        self.enter(item, is_new);
+        self.enter(name, item);
         ItemOutcome::Done
     }
 
-    fn enter(&mut self, item: &PutItem, is_new: bool) {
+    fn enter(&mut self, term: Uuid, item: &PutItem) {
         let seats = self.members.entry(item.roster.clone()).or_default();
         let kind = match seats.get_mut(&item.user) {
             None => {
-                let (terms, info) = (1, Arc::clone(&item.info));
+                let (terms, info) = (Terms::One(term), Arc::clone(&item.info));
                 seats.insert(Arc::clone(&item.user), Seat { terms, info });
                 Some(TransitionKind::Joined)
             }
             Some(seat) => {
-                seat.terms += u32::from(is_new);
-                let changes = item.op == PutOp::Enter && seat.info != item.info;
+                seat.terms.insert(term);
+                let says = !item.info.is_empty() && seat.info != item.info;
+                // Who is entered again does not replace what others have said since.
+                let changes = says && (item.op == PutOp::Enter || seat.info.is_empty());
                 changes.then(|| {
                     seat.info = Arc::clone(&item.info);
                     TransitionKind::Changed
@@ -252,24 +334,24 @@ impl Rosters {
         }
     }
 
-    /// One entry of a user is gone.
-    fn leave(&mut self, roster: &RosterName, user: &Arc<str>) {
+    /// The entry that a term has of a user is gone.
+    fn leave(&mut self, term: Uuid, roster: &RosterName, user: &Arc<str>) {
         let Some(seats) = self.members.get_mut(roster) else {
             return;
         };
-        match seats.get_mut(user) {
-            None => return,
-            Some(seat) if seat.terms > 1 => {
-                seat.terms -= 1;
-                return;
-            }
-            Some(_) => seats.remove(user),
+        let Some(seat) = seats.get_mut(user) else {
+            return;
         };
+        if !seat.terms.is_only(&term) {
+            seat.terms.remove(&term);
+            return;
+        }
+        seats.remove(user);
         let count = seats.len();
         if count == 0 {
             self.members.remove(roster);
         }
-        self.tell(TransitionKind::Left, roster, user, &Arc::from(""), count);
+        self.tell(TransitionKind::Left, roster, user, &Arc::default(), count);
     }
 
     fn tell(
@@ -280,26 +362,21 @@ impl Rosters {
         info: &Arc<str>,
         count: usize,
     ) {
-        self.record(Some(JournalEntry {
-            position: Position::new(""),
+        self.record(Some(Transition {
             kind,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
             roster: roster.clone(),
             user: Arc::clone(user),
             info: Arc::clone(info),
-            count: u64::try_from(count).unwrap_or(u64::MAX),
         }));
     }
 
-    fn record(&mut self, entry: Option<JournalEntry>) {
+    fn record(&mut self, transition: Option<Transition>) {
         let place = NEXT_PLACE.fetch_add(1, Relaxed);
         if self.journal.len() == JOURNAL {
             self.journal.pop_front();
         }
-        let entry = entry.map(|entry| JournalEntry {
-            position: position(place),
-            ..entry
-        });
-        self.journal.push_back(Recorded { place, entry });
+        self.journal.push_back(Recorded { place, transition });
     }
 
     fn tail(&self) -> Position {

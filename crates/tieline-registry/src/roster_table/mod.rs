@@ -32,6 +32,7 @@
 //! ```
 
 mod slot;
+mod slots;
 mod table;
 
 pub use self::{

@@ -20,10 +20,16 @@ pub(super) enum Known {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is known for itself, and there are many slots"
+)]
 pub(super) struct Slot {
     /// Connections of the user at this node that are in the group.
     pub(super) connections: u32,
     pub(super) info: Option<Arc<str>>,
+    /// How many members the roster may have without the user, for the user to enter.
+    pub(super) limit: Option<u32>,
     pub(super) known: Known,
     /// The registry has not confirmed the user, or the information about it.
     pub(super) is_fresh: bool,
@@ -33,13 +39,14 @@ pub(super) struct Slot {
     pub(super) due: Duration,
     /// In one of the queues.
     pub(super) is_queued: bool,
-    /// What the put in flight does with it.
-    pub(super) in_flight: Option<InFlight>,
+    /// The put in flight does something with it.
+    pub(super) is_in_flight: bool,
 }
 
 /// An item of the put in flight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct InFlight {
+    pub(super) key: SlotKey,
     pub(super) op: PutOp,
     pub(super) info: Arc<str>,
 }
@@ -84,7 +91,7 @@ impl Slot {
     pub(super) fn wanted(&self, now: Duration) -> Option<PutOp> {
         let is_here = self.connections > 0;
         match self.known {
-            _ if self.in_flight.is_some() => None,
+            _ if self.is_in_flight => None,
             Known::Mine if is_here && !self.is_fresh => None,
             known if is_here && self.is_fresh && (known == Known::Mine || !self.is_confirmed) => {
                 Some(PutOp::Enter)
@@ -97,6 +104,6 @@ impl Slot {
 
     /// Whether nothing is left to remember.
     pub(super) fn is_over(&self) -> bool {
-        self.connections == 0 && self.known == Known::Absent && self.in_flight.is_none()
+        self.connections == 0 && self.known == Known::Absent && !self.is_in_flight
     }
 }

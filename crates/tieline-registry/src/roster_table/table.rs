@@ -1,12 +1,15 @@
 //! The slots of a node, and what it puts.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
-use super::slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict};
+use super::{
+    slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict},
+    slots::Slots,
+};
 use crate::roster::{
     BeatReply, ItemOutcome, MAX_PUT, Put, PutItem, PutOp, PutReply, RosterName, Term,
 };
@@ -22,7 +25,7 @@ pub struct RosterTable {
     old: Option<Term>,
     number: u64,
     acknowledged: u64,
-    slots: HashMap<SlotKey, Slot>,
+    slots: Slots,
     /// Who has come or gone: sent at once.
     fresh: VecDeque<SlotKey>,
     /// Who is entered again: paced.
@@ -32,7 +35,7 @@ pub struct RosterTable {
     /// Who stays while the registry holds.
     held: Vec<SlotKey>,
     /// The items of the put in flight, in order.
-    in_flight: Vec<SlotKey>,
+    in_flight: Vec<InFlight>,
     is_in_flight: bool,
 }
 
@@ -46,14 +49,31 @@ impl RosterTable {
         }
     }
 
-    /// A connection of a user comes into a group. Whether the entry stands already; if not, a [`Settled`] follows.
+    /// A connection of a user comes into a group; empty information leaves what is known of the user. Whether the entry
+    /// stands already; if not, a [`Settled`] follows.
     pub fn enter(&mut self, roster: &RosterName, user: &str, info: &str) -> bool {
-        let key: SlotKey = (roster.clone(), user.into());
-        let slot = self.slots.entry(key.clone()).or_default();
-        let is_new_info = slot.info.as_deref() != Some(info);
+        self.enter_limited(roster, (user, info), self.limit)
+    }
+
+    /// The same with another limit.
+    pub fn enter_limited(
+        &mut self,
+        roster: &RosterName,
+        (user, info): (&str, &str),
+        limit: Option<u32>,
+    ) -> bool {
+        let key = self.slots.key(roster, user);
+        let slot = self.slots.get_or_insert(&key);
+        let is_new_info = !info.is_empty() && slot.info.as_deref() != Some(info);
         slot.connections += 1;
+        slot.limit = limit;
         if is_new_info {
-            slot.info = Some(info.into());
+            // Without any, it takes no room.
+            slot.info = Some(if info.is_empty() {
+                Arc::default()
+            } else {
+                info.into()
+            });
         }
         if is_new_info || slot.known == Known::Absent {
             slot.is_fresh = true;
@@ -62,14 +82,14 @@ impl RosterTable {
         if slot.known == Known::Later {
             slot.known = Known::Mine;
         }
-        let stands = slot.known == Known::Mine && !slot.is_fresh && slot.in_flight.is_none();
+        let stands = slot.known == Known::Mine && !slot.is_fresh && !slot.is_in_flight;
         self.queue(&key, Duration::ZERO);
         stands
     }
 
     /// A connection of a user leaves a group. If it was the user's last here, the entry goes at the time `due`.
     pub fn exit(&mut self, roster: &RosterName, user: &str, due: Duration) {
-        let key: SlotKey = (roster.clone(), user.into());
+        let key = self.slots.key(roster, user);
         let Some(slot) = self.slots.get_mut(&key) else {
             return;
         };
@@ -87,7 +107,7 @@ impl RosterTable {
 
     /// How many connections of a user are in a group at this node.
     pub fn connections(&self, roster: &RosterName, user: &str) -> u32 {
-        let slot = self.slots.get(&(roster.clone(), user.into()));
+        let slot = self.slots.get(roster, user);
         slot.map_or(0, |slot| slot.connections)
     }
 }
@@ -108,7 +128,7 @@ impl RosterTable {
     pub fn on_opened(&mut self, term: Term, stands: u64) {
         self.term = Some(term);
         (self.number, self.acknowledged) = (stands, stands);
-        let keys: Vec<_> = self.slots.keys().cloned().collect();
+        let keys: Vec<_> = self.slots.iter().map(|(key, _)| key).collect();
         keys.iter().for_each(|key| self.queue(key, Duration::ZERO));
     }
 
@@ -116,7 +136,7 @@ impl RosterTable {
     pub fn take_ended(&mut self) -> Option<Term> {
         let stands = |slot: &Slot| slot.connections == 0 || slot.known == Known::Mine;
         let ended = self.term.is_some() && self.old.is_some();
-        if ended && !self.is_in_flight && self.slots.values().all(stands) {
+        if ended && !self.is_in_flight && self.slots.iter().all(|(_, slot)| stands(slot)) {
             return self.old.take();
         }
         None
@@ -129,12 +149,7 @@ impl RosterTable {
             return None;
         }
         self.queue_due(now);
-        let mut items = Vec::new();
-        while items.len() < MAX_PUT
-            && let Some(key) = self.fresh.pop_front()
-        {
-            items.extend(self.take_item(key, now));
-        }
+        let (mut items, limit) = self.take_fresh(now);
         for _ in 0..again {
             if items.len() == MAX_PUT {
                 break;
@@ -152,9 +167,32 @@ impl RosterTable {
         Some(Put {
             number: self.number,
             acknowledged: self.acknowledged,
-            limit: self.limit,
+            limit,
             items,
         })
+    }
+
+    /// Who has come or gone. A put has one limit, so whoever has come with another waits for the next one.
+    fn take_fresh(&mut self, now: Duration) -> (Vec<PutItem>, Option<u32>) {
+        let (mut items, mut others) = (Vec::new(), Vec::new());
+        let mut limit = None;
+        while items.len() < MAX_PUT
+            && others.len() < MAX_PUT
+            && let Some(key) = self.fresh.pop_front()
+        {
+            let slot = self.slots.get(&key);
+            let comes = slot.filter(|slot| slot.wanted(now) == Some(PutOp::Enter));
+            if comes.is_some_and(|slot| *limit.get_or_insert(slot.limit) != slot.limit) {
+                others.push(key);
+                continue;
+            }
+            items.extend(self.take_item(key, now));
+        }
+        others
+            .into_iter()
+            .rev()
+            .for_each(|key| self.fresh.push_front(key));
+        (items, limit.unwrap_or(self.limit))
     }
 
     /// Whether [`next_put`](Self::next_put) has something that does not wait to be entered again.
@@ -179,7 +217,7 @@ impl RosterTable {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     fn queue_due(&mut self, now: Duration) {
@@ -215,12 +253,13 @@ impl RosterTable {
             PutOp::Enter | PutOp::Reenter => slot.info(),
             PutOp::Leave => Arc::default(),
         };
-        slot.in_flight = Some(InFlight {
+        slot.is_in_flight = true;
+        let (roster, user) = key.clone();
+        self.in_flight.push(InFlight {
+            key,
             op,
             info: Arc::clone(&info),
         });
-        let (roster, user) = key.clone();
-        self.in_flight.push(key);
         Some(PutItem {
             op,
             roster,
@@ -238,28 +277,28 @@ impl RosterTable {
         if !std::mem::take(&mut self.is_in_flight) {
             return Vec::new();
         }
-        let keys = std::mem::take(&mut self.in_flight);
+        let items = std::mem::take(&mut self.in_flight);
         match reply {
             Some(PutReply::Done { stands, outcomes }) => {
                 self.acknowledged = stands;
-                let outcomes = keys.into_iter().zip(outcomes);
-                let settled = outcomes.filter_map(|(key, outcome)| self.apply(key, outcome, now));
+                let outcomes = items.into_iter().zip(outcomes);
+                let settled = outcomes.filter_map(|(item, outcome)| self.apply(item, outcome, now));
                 return settled.collect();
             }
             Some(PutReply::Stale { stands }) => {
                 self.acknowledged = stands;
                 self.number = self.number.max(stands);
-                self.doubt(keys, now);
+                self.doubt(items, now);
             }
             Some(PutReply::Lost) => {
-                self.doubt(keys, now);
+                self.doubt(items, now);
                 self.renounce(false);
             }
             Some(PutReply::Loss) => {
-                self.doubt(keys, now);
+                self.doubt(items, now);
                 self.renounce(true);
             }
-            None => self.doubt(keys, now),
+            None => self.doubt(items, now),
         }
         Vec::new()
     }
@@ -291,21 +330,21 @@ impl RosterTable {
     /// The registry was away, and is back: who went meanwhile goes at the time `due`, so that users who changed
     /// nodes are entered there first.
     pub fn postpone(&mut self, due: Duration) {
-        let going: Vec<_> = self
-            .slots
-            .iter_mut()
-            .filter(|(_, slot)| slot.connections == 0 && slot.due < due)
-            .map(|(key, slot)| {
+        let slots = self.slots.iter();
+        let going = slots.filter(|(_, slot)| slot.connections == 0 && slot.due < due);
+        let going: Vec<_> = going.map(|(key, _)| key).collect();
+        for key in &going {
+            if let Some(slot) = self.slots.get_mut(key) {
                 slot.due = due;
-                key.clone()
-            })
-            .collect();
+            }
+        }
         self.due.entry(due).or_default().extend(going);
     }
 
-    fn apply(&mut self, key: SlotKey, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
+    fn apply(&mut self, item: InFlight, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
+        let InFlight { key, op, info } = item;
         let slot = self.slots.get_mut(&key)?;
-        let InFlight { op, info } = slot.in_flight.take()?;
+        slot.is_in_flight = false;
         let verdict = match (op, outcome) {
             (PutOp::Leave, ItemOutcome::Later) => {
                 slot.known = Known::Later;
@@ -328,7 +367,7 @@ impl RosterTable {
             _ => {
                 (slot.known, slot.is_confirmed) = (Known::Mine, true);
                 // Who is entered again keeps the information that is there.
-                slot.is_fresh &= op == PutOp::Reenter || slot.info.as_ref() != Some(&info);
+                slot.is_fresh &= op == PutOp::Reenter || slot.info() != info;
                 Some(Verdict::Entered)
             }
         };
@@ -341,10 +380,10 @@ impl RosterTable {
     }
 
     /// What these slots have in the registry is unknown.
-    fn doubt(&mut self, keys: Vec<SlotKey>, now: Duration) {
-        for key in keys {
+    fn doubt(&mut self, items: Vec<InFlight>, now: Duration) {
+        for InFlight { key, .. } in items {
             if let Some(slot) = self.slots.get_mut(&key) {
-                slot.in_flight = None;
+                slot.is_in_flight = false;
                 slot.known = Known::Unknown;
             }
             self.queue(&key, now);
@@ -362,8 +401,8 @@ impl RosterTable {
         self.held.clear();
         self.in_flight.clear();
         self.is_in_flight = false;
-        self.slots.retain(|_, slot| {
-            (slot.known, slot.is_queued, slot.in_flight) = (Known::Absent, false, None);
+        self.slots.retain(|slot| {
+            (slot.known, slot.is_queued, slot.is_in_flight) = (Known::Absent, false, false);
             !slot.is_over()
         });
     }

@@ -169,6 +169,47 @@ fn a_full_roster_settles_everybody_who_waits() {
 }
 
 #[test]
+fn a_put_has_the_limit_of_those_who_come_with_it() {
+    let mut table = opened();
+    for (user, limit) in [
+        ("ada", Some(1)),
+        ("joan", Some(2)),
+        ("mary", Some(1)),
+        ("grace", None),
+    ] {
+        table.enter_limited(&lobby(), (user, ""), limit);
+    }
+    let mut puts = Vec::new();
+    while let (words, Some(put)) = next(&mut table, NOW) {
+        puts.push((words.join(" "), put.limit));
+        table.on_reply(Some(done(&put)), NOW);
+    }
+    let puts: Vec<_> = puts
+        .iter()
+        .map(|(words, limit)| (&**words, *limit))
+        .collect();
+    let expected = [
+        ("+ada +mary", Some(1)),
+        ("+joan", Some(2)),
+        ("+grace", None),
+    ];
+    assert_eq!(puts, expected);
+}
+
+#[test]
+fn who_says_nothing_leaves_what_was_said() {
+    let mut table = opened();
+    table.enter(&lobby(), "ada", "1");
+    assert_eq!(flush(&mut table, NOW), ["+ada1"]);
+    assert!(table.enter(&lobby(), "ada", ""), "there is nothing new");
+    table.exit(&lobby(), "ada", NOW);
+    table.enter(&lobby(), "joan", "");
+    assert_eq!(flush(&mut table, NOW), ["+joan"]);
+    table.enter(&lobby(), "joan", "2");
+    assert_eq!(flush(&mut table, NOW), ["+joan2"]);
+}
+
+#[test]
 fn information_that_changed_meanwhile_is_put_again() {
     let mut table = opened();
     table.enter(&lobby(), "ada", ":1");

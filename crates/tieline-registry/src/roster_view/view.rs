@@ -1,8 +1,11 @@
 //! The rosters that a node follows, at one position of the journal.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
-use super::followed::{Followed, Update};
+use super::followed::{Busy, Followed, Reading, Update};
 use crate::{
     roster::{
         BeatReply, JournalReply, MAX_READ, Member, Position, RosterName, RosterPage, RosterReply,
@@ -19,6 +22,15 @@ pub struct RosterView {
     /// Where the reader is; `None` until a roster was read.
     at: Option<Position>,
     rosters: HashMap<RosterName, Followed>,
+    /// Those of them with which something goes on.
+    busy: HashMap<RosterName, Busy>,
+    /// Those of which nothing is read yet, in the order in which they are. One that is followed no longer may be here.
+    unread: VecDeque<RosterName>,
+    /// Those of which something is read that does not count yet. What happens to others concerns no more of them than
+    /// these: a node follows tens of thousands.
+    being_read: Vec<RosterName>,
+    /// Those of which there may be something to tell, some of them twice.
+    changed: Vec<RosterName>,
     settling: Option<Settling>,
 }
 
@@ -52,17 +64,18 @@ impl RosterView {
     /// Begins to follow a roster, unless it is followed already.
     pub fn follow(&mut self, roster: &RosterName) {
         if !self.rosters.contains_key(roster) {
-            let mut followed = Followed::default();
-            followed.read_again();
-            self.rosters.insert(roster.clone(), followed);
+            self.rosters.insert(roster.clone(), Followed::default());
+            self.busy.entry(roster.clone()).or_default().read_again();
+            self.unread.push_back(roster.clone());
         }
     }
 
     /// Follows a roster no longer. With the last one, the view forgets its position.
     pub fn unfollow(&mut self, roster: &RosterName) {
         self.rosters.remove(roster);
+        self.busy.remove(roster);
         if self.rosters.is_empty() {
-            (self.at, self.settling) = (None, None);
+            *self = Self::new(self.lease);
         }
     }
 
@@ -74,7 +87,8 @@ impl RosterView {
     /// Everybody who was told to be in a roster; `None` before anything was told.
     pub fn shown(&self, roster: &RosterName) -> Option<Vec<Member>> {
         let followed = self.rosters.get(roster)?;
-        followed.is_told.then(|| followed.shown())
+        let busy = self.busy.get(roster);
+        followed.is_told.then(|| followed.shown(busy))
     }
 
     /// Whether users who are missing may only not be entered again yet.
@@ -86,25 +100,47 @@ impl RosterView {
 /// What the driver reads.
 impl RosterView {
     /// The next roster or page to read.
-    pub fn next_fetch(&self) -> Option<Fetch> {
-        self.rosters.iter().find_map(|(name, followed)| {
-            let reading = followed.reading.as_ref()?;
-            match &reading.next {
-                _ if reading.is_complete => None,
-                None => Some(Fetch::Roster(name.clone())),
-                Some(cursor) => Some(Fetch::Page(name.clone(), cursor.clone())),
-            }
-        })
+    pub fn next_fetch(&mut self) -> Option<Fetch> {
+        self.next_fetches(1).pop()
+    }
+
+    /// What to read next, at most so many rosters or pages. They may be asked for at once: what answers them is no older than
+    /// the position. As long as there is none, it is one.
+    pub fn next_fetches(&mut self, most: usize) -> Vec<Fetch> {
+        let most = if self.at.is_none() { 1 } else { most };
+        let busy = &self.busy;
+        let page = |name: &RosterName| {
+            let reading = busy.get(name)?.reading.as_ref()?;
+            let cursor = reading.next.as_ref().filter(|_| !reading.is_complete)?;
+            Some(Fetch::Page(name.clone(), cursor.clone()))
+        };
+        let mut fetches: Vec<_> = self.being_read.iter().filter_map(page).take(most).collect();
+        let is_unread = |name: &RosterName| {
+            let reading = busy.get(name).and_then(|one| one.reading.as_ref());
+            reading.is_some_and(Reading::is_unread)
+        };
+        while self.unread.front().is_some_and(|name| !is_unread(name)) {
+            self.unread.pop_front();
+        }
+        let unread = self.unread.iter().filter(|name| is_unread(name));
+        fetches.extend(
+            unread
+                .take(most - fetches.len())
+                .cloned()
+                .map(Fetch::Roster),
+        );
+        fetches
     }
 
     /// A roster was read.
     pub fn on_roster(&mut self, name: &RosterName, reply: RosterReply) {
         let at = self.at.get_or_insert_with(|| reply.tail.clone()).clone();
         let is_settling = self.settling.is_some();
-        let Some(followed) = self.rosters.get_mut(name) else {
+        let (Some(followed), Some(busy)) = (self.rosters.get_mut(name), self.busy.get_mut(name))
+        else {
             return;
         };
-        let Some(reading) = &mut followed.reading else {
+        let Some(reading) = &mut busy.reading else {
             return;
         };
         reading.tails.push(reply.tail);
@@ -116,7 +152,13 @@ impl RosterView {
             }
             None => reading.next = Some(Cursor::default()),
         }
-        followed.meet(&at, is_settling);
+        let known = followed.meet(busy, &at, is_settling);
+        let list = if known {
+            &mut self.changed
+        } else {
+            &mut self.being_read
+        };
+        list.push(name.clone());
     }
 
     /// A page was read.
@@ -125,7 +167,10 @@ impl RosterView {
         let (Some(at), Some(followed)) = (&self.at, self.rosters.get_mut(name)) else {
             return;
         };
-        let Some(reading) = &mut followed.reading else {
+        let Some(busy) = self.busy.get_mut(name) else {
+            return;
+        };
+        let Some(reading) = &mut busy.reading else {
             return;
         };
         if !reading.tails.contains(&page.tail) {
@@ -137,7 +182,9 @@ impl RosterView {
             .extend(members.map(|one| (one.user, one.info)));
         reading.is_complete = page.next.is_none();
         reading.next = page.next;
-        followed.meet(at, is_settling);
+        if followed.meet(busy, at, is_settling) {
+            self.changed.push(name.clone());
+        }
     }
 
     /// The journal was read from the position on. Whether there may be more.
@@ -153,7 +200,9 @@ impl RosterView {
         for entry in entries {
             let is_settling = self.settling.is_some();
             if let Some(followed) = self.rosters.get_mut(&entry.roster) {
-                followed.apply(&entry, is_settling);
+                let busy = self.busy.entry(entry.roster.clone()).or_default();
+                followed.apply(busy, &entry, is_settling);
+                self.changed.push(entry.roster);
             }
             self.reach(entry.position);
         }
@@ -168,11 +217,19 @@ impl RosterView {
 
     fn reach(&mut self, at: Position) {
         let is_settling = self.settling.is_some();
-        for followed in self.rosters.values_mut() {
-            if followed.reading.is_some() {
-                followed.meet(&at, is_settling);
+        let (rosters, changed) = (&mut self.rosters, &mut self.changed);
+        let all_busy = &mut self.busy;
+        self.being_read.retain(|name| {
+            let (Some(followed), Some(busy)) = (rosters.get_mut(name), all_busy.get_mut(name))
+            else {
+                return false;
+            };
+            if followed.meet(busy, &at, is_settling) {
+                changed.push(name.clone());
             }
-        }
+            let reading = busy.reading.as_ref();
+            reading.is_some_and(|reading| !reading.is_unread())
+        });
         let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
         if tail.is_some_and(|tail| at.has_reached(tail)) {
             self.settle();
@@ -182,12 +239,19 @@ impl RosterView {
 
     /// The end of the journal. What was read before, and whose end was not met, is of a journal that is lost.
     fn on_end(&mut self) {
-        for followed in self.rosters.values_mut() {
-            let unmet = followed.reading.as_ref();
-            if unmet.is_some_and(|reading| !reading.tails.is_empty()) {
-                followed.read_again();
+        let (all_busy, unread) = (&mut self.busy, &mut self.unread);
+        self.being_read.retain(|name| {
+            let Some(busy) = all_busy.get_mut(name) else {
+                return false;
+            };
+            let reading = busy.reading.as_ref();
+            let is_unmet = reading.is_some_and(|reading| !reading.tails.is_empty());
+            if is_unmet {
+                busy.read_again();
+                unread.push_back(name.clone());
             }
-        }
+            !is_unmet
+        });
         if let Some(settling) = &mut self.settling {
             settling.tail = None;
         }
@@ -200,7 +264,11 @@ impl RosterView {
             since: now,
             tail: None,
         });
-        self.rosters.values_mut().for_each(Followed::read_again);
+        for roster in self.rosters.keys() {
+            self.busy.entry(roster.clone()).or_default().read_again();
+        }
+        self.unread = self.rosters.keys().cloned().collect();
+        self.being_read.clear();
     }
 
     /// Whether the view needs a beat to settle: a lease has passed, and everything is read.
@@ -208,7 +276,7 @@ impl RosterView {
         let waited = |settling: &Settling| {
             settling.tail.is_none() && now.saturating_sub(settling.since) >= self.lease
         };
-        let is_read = || self.rosters.values().all(|one| one.reading.is_none());
+        let is_read = || self.busy.values().all(|one| one.reading.is_none());
         self.settling.as_ref().is_some_and(waited) && is_read()
     }
 
@@ -231,15 +299,20 @@ impl RosterView {
 
     fn settle(&mut self) {
         self.settling = None;
-        self.rosters.values_mut().for_each(Followed::settle);
+        self.busy.values_mut().for_each(Busy::settle);
+        self.changed = self.busy.keys().cloned().collect();
     }
 
     /// What is to be told, of each roster at once.
     pub fn take_updates(&mut self) -> Vec<(RosterName, Update)> {
-        let rosters = self.rosters.iter_mut();
-        let updates = rosters.filter_map(|(name, followed)| {
-            let update = followed.take_update()?;
-            Some((name.clone(), update))
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let updates = changed.filter_map(|name| {
+            let busy = self.busy.get_mut(&name)?;
+            let update = self.rosters.get_mut(&name)?.take_update(busy);
+            if busy.is_over() {
+                self.busy.remove(&name);
+            }
+            Some((name, update?))
         });
         updates.collect()
     }

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, value::RawValue};
 
+use super::json_text;
+
 /// Begins an `about` with metadata, and ends the metadata. No name begins with it, and JSON text has none.
 const MARK: char = '\0';
 
@@ -62,6 +64,35 @@ pub(crate) fn of(sender: &str, metadata: Option<&Metadata>) -> String {
     }
 }
 
+/// The same as [`of`] with one pair, without a map: `name` stands in JSON as it is.
+pub(crate) fn of_pair(sender: &str, name: &str, value: &str) -> String {
+    let quotes = value.len() + 2;
+    let mut about = String::with_capacity(name.len() + quotes + sender.len() + 7);
+    about.push(MARK);
+    about.push_str("{\"");
+    about.push_str(name);
+    about.push_str("\":");
+    json_text::push(&mut about, value);
+    about.push('}');
+    about.push(MARK);
+    about.push_str(sender);
+    about
+}
+
+/// The sender and the value in the `about` of [`of_pair`], if that stands there and the value has no escapes; anything
+/// else is for [`About::parse`]. Reads no JSON, because it is what most messages with a name have.
+pub(crate) fn plain_pair<'a>(about: &'a [u8], name: &str) -> Option<(Option<&'a str>, &'a str)> {
+    let text = std::str::from_utf8(about).ok()?;
+    let value = text.strip_prefix(MARK)?.strip_prefix("{\"")?;
+    let value = value.strip_prefix(name)?.strip_prefix("\":\"")?;
+    let end = value.bytes().position(json_text::is_escaped)?;
+    let sender = value[end..].strip_prefix("\"}")?.strip_prefix(MARK)?;
+    Some((
+        Some(sender).filter(|sender| !sender.is_empty()),
+        &value[..end],
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +117,49 @@ mod tests {
         assert_eq!(metadata.get("a").as_deref(), Some("x\0\"y"));
         assert_eq!(metadata.get("b"), None);
         assert!(Metadata::new([]).is_none());
+    }
+
+    #[test]
+    fn a_pair_is_written_like_other_metadata_and_found_again() {
+        for value in [
+            "",
+            "a",
+            "client-x y",
+            "ü\u{7f}",
+            "a\"b",
+            "\\",
+            "\0",
+            "\n\u{1f}",
+        ] {
+            for sender in ["", "ada", "a\0b", "\"}"] {
+                let metadata = Metadata::new([("event".to_owned(), value.to_owned())]);
+                let about = of_pair(sender, "event", value);
+                assert_eq!(about, of(sender, metadata.as_ref()));
+                let is_plain = !value.bytes().any(json_text::is_escaped);
+                let expected = Some(sender).filter(|sender| !sender.is_empty());
+                let pair = is_plain.then_some((expected, value));
+                assert_eq!(plain_pair(about.as_bytes(), "event"), pair, "{about:?}");
+                assert_eq!(plain_pair(about.as_bytes(), "other"), None);
+            }
+        }
+    }
+
+    #[test]
+    fn anything_but_a_plain_pair_is_left_to_the_parser() {
+        for about in [
+            "",
+            "ada",
+            "\0",
+            "\0{\"event\":\"x\"}",
+            "\0{\"event\":\"x\0",
+            "\0{\"event\":\"x\",\"a\":\"b\"}\0ada",
+            "\0{\"event\": \"x\"}\0ada",
+            "\0{\"event\":7}\0ada",
+            "\0{\"event\":\"x\"} \0ada",
+        ] {
+            assert_eq!(plain_pair(about.as_bytes(), "event"), None, "{about:?}");
+        }
+        assert_eq!(plain_pair(b"\0{\"event\":\"\xff\"}\0", "event"), None);
     }
 
     #[test]

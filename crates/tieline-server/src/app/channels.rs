@@ -6,7 +6,7 @@
 
 use super::{
     about::Metadata, client_data::ClientData, events::OperationError, hubs::HubHandle,
-    role::Permission,
+    memberships::PRESENCE, role::Permission,
 };
 
 /// The name of the metadata that is the name of an event.
@@ -63,7 +63,7 @@ pub(crate) fn check_join(
     group: &str,
 ) -> Result<(), Reserved> {
     check_group(hub, group)?;
-    let is_guarded = group.starts_with("private-") || group.starts_with("presence-");
+    let is_guarded = group.starts_with("private-") || group.starts_with(PRESENCE);
     if is_guarded && hub.has_channels() && !client.names(Permission::JoinLeaveGroup, group) {
         return Err(Reserved::Unnamed);
     }

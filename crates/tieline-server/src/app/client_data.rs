@@ -3,7 +3,7 @@
 //! Must not know what a wire keeps there. Invariants: callbacks and requests see the same; what was said last of a
 //! group counts, over any role; what few clients have takes one word of the others.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, mem, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline::Connection;
@@ -11,6 +11,7 @@ use tieline::Connection;
 use super::{
     clock,
     hubs::HubHandle,
+    memberships::Memberships,
     permissions::{Overrides, TooManyOverrides},
     role::{Permission, Roles},
 };
@@ -62,6 +63,8 @@ pub(crate) struct ClientData {
     roles: Arc<Roles>,
     /// When it connected, in seconds since 1970: more than a `u32` has would cost every client a word.
     since: u32,
+    /// The connection has ended.
+    is_over: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -69,6 +72,7 @@ pub(crate) struct ClientData {
 #[derive(Default)]
 struct Rare {
     overrides: Overrides,
+    memberships: Memberships,
     /// What the wire needs once events of the client are handled.
     session: Option<Session>,
 }
@@ -88,8 +92,31 @@ impl ClientData {
         Self {
             roles,
             since: now(),
+            is_over: false,
             rare: session.map(rare),
         }
+    }
+
+    /// Whether the connection has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The connection has ended. What it was a member of.
+    pub(crate) fn end(&mut self) -> Memberships {
+        self.is_over = true;
+        let rare = self.rare.as_mut();
+        rare.map(|rare| mem::take(&mut rare.memberships))
+            .unwrap_or_default()
+    }
+
+    /// The presence channels that it is a member of.
+    pub(crate) fn memberships(&self) -> Option<&Memberships> {
+        Some(&self.rare.as_ref()?.memberships)
+    }
+
+    pub(crate) fn memberships_mut(&mut self) -> &mut Memberships {
+        &mut self.rare().memberships
     }
 
     /// When it connected, in seconds since 1970.
@@ -171,7 +198,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &other));
         let mut early = ClientData::new(roles, Some(Arc::clone(&one) as Session));
         assert!(Arc::ptr_eq(&one, &early.session()));
-        // The lock, the roles, and one pointer; the time fills a gap.
+        // The lock, the roles, and one pointer; the rest fills a gap.
         assert_eq!(size_of::<SharedClientData>(), 4 * size_of::<usize>());
     }
 

@@ -8,16 +8,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::{Arc, OnceLock, Weak},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tieline::{Cluster, Origins, Presence, PresenceConfig};
+use tokio::sync::Notify;
 
 use super::{
     access::Access,
-    limits::{HubLimits, Quotas},
+    limits::{Attempt, HubLimits, Quotas, TooManyRequests},
+    notices::Notices,
     refusals::Refusals,
 };
 use crate::config::{hub_name::HubName, per_hub::PerHub};
@@ -31,34 +35,72 @@ pub(crate) struct HubRules {
     pub(crate) limits: Arc<HubLimits>,
 }
 
+/// How many members a presence channel of an app may have, and how long they stay after their last connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemberLimits {
+    pub(crate) most: u32,
+    pub(crate) grace: Duration,
+}
+
+impl MemberLimits {
+    /// A presence with these limits.
+    pub(crate) fn of(self, presence: &Presence) -> Presence {
+        let limited = presence.with_members(Some(self.most));
+        let limited = limited.and_then(|limited| limited.with_grace(self.grace));
+        // They have been checked.
+        limited.unwrap_or_else(|_| presence.clone())
+    }
+
+    /// What both allow.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            most: self.most.max(other.most),
+            grace: self.grace.max(other.grace),
+        }
+    }
+}
+
+/// The hubs whose groups are also channels of apps, with the limits of the members that are no clients of an app.
+pub(crate) type SharedHubs = BTreeMap<HubName, MemberLimits>;
+
 /// The rules of all hubs at the moment: a reload replaces them. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct LiveHubRules(Arc<ArcSwap<AllRules>>);
+pub(crate) struct LiveHubRules(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    all: ArcSwap<AllRules>,
+    replaced: Notify,
+}
 
 #[derive(Debug)]
 struct AllRules {
     hubs: PerHub<Arc<HubRules>>,
     /// The hubs whose groups are also channels of an app.
-    with_channels: BTreeSet<HubName>,
+    with_channels: SharedHubs,
 }
 
 impl LiveHubRules {
     /// The groups of `with_channels` are also channels of an app.
-    pub(crate) fn new(hubs: PerHub<Arc<HubRules>>, with_channels: BTreeSet<HubName>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(AllRules {
-            hubs,
-            with_channels,
-        })))
+    pub(crate) fn new(hubs: PerHub<Arc<HubRules>>, with_channels: SharedHubs) -> Self {
+        Self(Arc::new(Rules {
+            all: ArcSwap::from_pointee(AllRules {
+                hubs,
+                with_channels,
+            }),
+            replaced: Notify::new(),
+        }))
     }
 
     /// The hubs that have a table now.
     pub(crate) fn listed(&self) -> Vec<HubName> {
-        self.0.load().hubs.names().cloned().collect()
+        self.0.all.load().hubs.names().cloned().collect()
     }
 
     /// Decides from now on. `other` is not used any more.
     pub(crate) fn replace(&self, other: &Self) {
-        self.0.store(other.0.load_full());
+        self.0.all.store(other.0.all.load_full());
+        self.0.replaced.notify_one();
     }
 }
 
@@ -71,6 +113,7 @@ struct Shared {
     rules: LiveHubRules,
     quotas: Arc<Quotas>,
     refusals: Refusals,
+    notices: Notices,
     members: PresenceConfig,
     /// Made when it is needed first: it costs the registry something all the time. `None` if it cannot be.
     presence: OnceLock<Option<Presence>>,
@@ -113,6 +156,7 @@ impl Hubs {
             rules,
             quotas: Arc::new(Quotas::new()),
             refusals: Refusals::default(),
+            notices: Notices::default(),
             members,
             presence: OnceLock::new(),
             open: Mutex::default(),
@@ -124,9 +168,21 @@ impl Hubs {
         &self.0.quotas
     }
 
+    /// Somebody at this address is about to prove that it is a backend, unless it has failed to too often.
+    pub(crate) fn attempt(&self, address: Option<IpAddr>) -> Result<Attempt, TooManyRequests> {
+        let rules = self.0.rules.0.load();
+        let limits = rules.hubs.defaults().limits.requests;
+        Attempt::begin(&self.0.quotas, limits, address)
+    }
+
     /// Who was refused lately.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.0.refusals
+    }
+
+    /// What other nodes tell this one.
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     /// The cluster, in the default namespace, which no hub is.
@@ -149,6 +205,24 @@ impl Hubs {
         }
     }
 
+    /// The hubs whose groups are also channels of an app.
+    pub(crate) fn with_channels(&self) -> BTreeSet<HubName> {
+        self.0
+            .rules
+            .0
+            .all
+            .load()
+            .with_channels
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// Waits until the rules are replaced, or have been since the last call. For one task.
+    pub(crate) async fn rules_replaced(&self) {
+        self.0.rules.0.replaced.notified().await;
+    }
+
     /// The hubs in use, in order.
     pub(crate) fn open_hubs(&self) -> Vec<HubHandle> {
         let open: Vec<_> = {
@@ -161,7 +235,7 @@ impl Hubs {
 
     /// A hub; `None` if only hubs with a table exist, and this one has none.
     pub(crate) fn get(&self, name: &HubName) -> Option<Hub> {
-        let rules = Arc::clone(self.0.rules.0.load().hubs.of(name.as_str())?);
+        let rules = Arc::clone(self.0.rules.0.all.load().hubs.of(name.as_str())?);
         Some(Hub {
             handle: self.open(name)?,
             rules,
@@ -170,7 +244,7 @@ impl Hubs {
 
     /// The hub that an app has to itself, whichever hubs have a table: its rules are those of hubs without one.
     pub(crate) fn of_app(&self, id: &str) -> Option<Hub> {
-        let rules = Arc::clone(self.0.rules.0.load().hubs.defaults());
+        let rules = Arc::clone(self.0.rules.0.all.load().hubs.defaults());
         let handle = self.open(&HubName::of_app(id))?;
         Some(Hub { handle, rules })
     }
@@ -204,6 +278,12 @@ impl Hub {
     pub(crate) fn handle(&self) -> &HubHandle {
         &self.handle
     }
+
+    /// Takes a request of a backend from what the hub may have.
+    pub(crate) fn take_request(&self) -> Result<(), TooManyRequests> {
+        let limits = self.rules.limits.requests;
+        self.handle.quotas().take_request(limits, self.name())
+    }
 }
 
 impl HubHandle {
@@ -213,15 +293,20 @@ impl HubHandle {
 
     /// The rules at the moment; `None` if the hub does not exist any more.
     pub(crate) fn rules(&self) -> Option<Arc<HubRules>> {
-        let rules = &self.0.hubs.rules.0.load().hubs;
+        let rules = &self.0.hubs.rules.0.all.load().hubs;
         let of_app = || self.name().is_of_app().then(|| rules.defaults());
         rules.of(self.name().as_str()).or_else(of_app).cloned()
     }
 
     /// Whether its groups are also channels of an app.
     pub(crate) fn has_channels(&self) -> bool {
-        let hubs = &self.0.hubs.rules.0.load().with_channels;
-        hubs.contains(self.name())
+        self.member_limits().is_some()
+    }
+
+    /// The limits of members that are no clients of an app; `None` if the groups are no channels of an app.
+    pub(crate) fn member_limits(&self) -> Option<MemberLimits> {
+        let hubs = &self.0.hubs.rules.0.all.load().with_channels;
+        hubs.get(self.name()).copied()
     }
 
     /// Who was refused lately.

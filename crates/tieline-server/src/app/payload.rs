@@ -142,6 +142,12 @@ impl Payload {
         })
     }
 
+    /// JSON data from a client, checked as by [`Payload::new`] and as it is sent.
+    pub(crate) fn json_note(data: &RawValue) -> Result<Note, InvalidData> {
+        check_readable(data.get())?;
+        Ok(Note::other(JSON, data.get().to_owned()))
+    }
+
     pub(crate) fn data_type(&self) -> DataType {
         self.data_type
     }

@@ -16,7 +16,7 @@ use tieline::Bytes;
 use tokio::time::timeout;
 
 use crate::{
-    config::files,
+    config::{files, unix_socket},
     http_client::{Answer, Authorities, BegunAnswer, Client, ClientError, Request},
 };
 
@@ -32,14 +32,14 @@ const MAX_ANSWER: usize = 16 << 20;
 /// Where the admin API is.
 #[derive(Debug, Args)]
 pub(super) struct AdminFlags {
-    /// URL of the admin port of any node of the cluster
+    /// Admin port of any node of the cluster: its URL, or unix:/PATH
     #[arg(
         long,
         value_name = "URL",
         env = "TIELINE_ADMIN",
         default_value = "http://127.0.0.1:9464"
     )]
-    admin: Uri,
+    admin: String,
     /// File with the token of the admin port
     #[arg(long, value_name = "FILE", env = "TIELINE_ADMIN_TOKEN_FILE")]
     token_file: Option<PathBuf>,
@@ -48,21 +48,11 @@ pub(super) struct AdminFlags {
     ca: Option<PathBuf>,
 }
 
-pub(super) struct AdminClient {
-    client: Client,
-    /// Without a slash at its end.
-    admin: String,
-}
-
-impl AdminClient {
-    pub(super) fn new(flags: &AdminFlags) -> anyhow::Result<Self> {
-        let is_tls = match flags.admin.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => bail!("--admin is a URL, such as http://127.0.0.1:9464"),
-        };
+impl AdminFlags {
+    /// Those of each request: the token, if there is one.
+    fn headers(&self) -> anyhow::Result<HeaderMap> {
         let mut headers = HeaderMap::new();
-        if let Some(path) = &flags.token_file {
+        if let Some(path) = &self.token_file {
             let text = files::read(path)?;
             let token = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let value = [b"Bearer ", token.trim_ascii()].concat();
@@ -71,6 +61,35 @@ impl AdminClient {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        Ok(headers)
+    }
+}
+
+pub(super) struct AdminClient {
+    client: Client,
+    /// As it was given, without a slash at its end.
+    admin: String,
+    /// What all URLs begin with.
+    base: String,
+}
+
+impl AdminClient {
+    pub(super) fn new(flags: &AdminFlags) -> anyhow::Result<Self> {
+        let admin = flags.admin.trim_end_matches('/').to_owned();
+        let headers = flags.headers()?;
+        if let Some(path) = unix_socket::path_in(&admin) {
+            return Ok(Self {
+                client: Client::by_socket(path, headers, MAX_ANSWER),
+                base: "http://localhost".into(),
+                admin,
+            });
+        }
+        let url: Option<Uri> = admin.parse().ok();
+        let is_tls = match url.as_ref().and_then(Uri::scheme_str) {
+            Some("https") => true,
+            Some("http") => false,
+            _ => bail!("--admin is a URL, such as http://127.0.0.1:9464, or unix:/PATH"),
+        };
         let ca = flags.ca.as_deref().map(files::read).transpose()?;
         let authorities = match &ca {
             _ if !is_tls => Authorities::None,
@@ -79,7 +98,8 @@ impl AdminClient {
         };
         Ok(Self {
             client: Client::new(authorities, headers, MAX_ANSWER)?,
-            admin: flags.admin.to_string().trim_end_matches('/').to_owned(),
+            base: admin.clone(),
+            admin,
         })
     }
 
@@ -118,7 +138,7 @@ impl AdminClient {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(Request {
             method,
-            uri: format!("{}{path}", self.admin).parse()?,
+            uri: format!("{}{path}", self.base).parse()?,
             headers,
             body,
         })

@@ -3,7 +3,7 @@
 //! Owns the checks that need more than one option, those of the library among them. Must not start
 //! anything. Invariant: what passes here can be started, as far as can be known before.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use tieline::{ClusterConfig, ClusterError, Config};
 
@@ -23,7 +23,7 @@ use crate::{
     app::{
         access::Access,
         certificate::CertificateUsers,
-        hubs::{HubRules, LiveHubRules},
+        hubs::{HubRules, LiveHubRules, SharedHubs},
         jwks::issuer::Issuers,
         key::AccessKeys,
         limits::HubLimits,
@@ -32,12 +32,17 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
-        hub_name::HubName,
         listen::{Listen, Listeners},
         names,
-        sections::{admin::AdminListen, hub::Anonymous, proxies::proxies},
+        sections::{
+            admin::{AdminListen, AdminPlace},
+            hub::{Anonymous, HubSettings},
+            limits::Limits,
+            proxies::proxies,
+        },
         settings::{Layers, Settings},
         source,
+        types::Size,
         values::Values,
     },
     supervisor::{
@@ -106,10 +111,12 @@ fn serve_settings(settings: &Settings, values: &Values) -> Result<ServeSettings,
     let apps = errors.take(apps(settings, values));
     let webhooks = apps.as_ref().map(LiveApps::load);
     let webhooks = webhooks.and_then(|apps| errors.take(webhooks_of(settings, values, &apps)));
-    let members = errors.take(members(&settings.pusher));
+    let members = apps
+        .as_ref()
+        .map(|apps| members(&settings.pusher, &apps.load()));
     let registry = errors.take(registry(settings));
     let own = proofs.as_ref();
-    let listen = own.and_then(|proofs| errors.take(check_all(settings, proofs.anonymous)));
+    let listen = own.and_then(|proofs| errors.take(check_all(settings, has_tls, proofs.anonymous)));
     let keys = own.filter(|_| has_limits).map(|own| own.keys.as_ref());
     let handlers = keys.and_then(|keys| errors.take(handlers(settings, values, keys, &config)));
     let cluster = has_limits.then(|| cluster(settings, &config, values));
@@ -174,7 +181,7 @@ impl Proofs {
         })
     }
 
-    fn rules(&self, settings: &Settings, with_channels: BTreeSet<HubName>) -> LiveHubRules {
+    fn rules(&self, settings: &Settings, with_channels: SharedHubs) -> LiveHubRules {
         let (verifier, certificates) = (self.verifier.as_ref(), self.certificates.as_ref());
         rules(
             settings,
@@ -192,22 +199,30 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
     let token = admin.token.as_ref().map(AdminToken::of).transpose();
     let token =
         token.map_err(|error| ConfigErrors::one(format!("invalid --admin-token-file: {error}")))?;
-    let listen = match admin.listen {
+    let listen = match &admin.listen {
         Some(AdminListen::Off) => return Ok(None),
-        Some(AdminListen::At(address)) => Some(address),
+        Some(AdminListen::At(place)) => Some(place),
         None => None,
     };
-    if let Some(address) = listen {
-        if token.is_none() && !address.ip().is_loopback() {
+    if let Some(place) = listen {
+        if token.is_none() && !place.is_local() {
             return Err(ConfigErrors::one(format!(
-                "refusing to listen for operators on {address}: anyone could close connections and drain the \
-                 node; use 127.0.0.1, or set a token with --admin-token-file"
+                "refusing to listen for operators on {place}: anyone could close connections and drain the node; \
+                 use 127.0.0.1, or set a token with --admin-token-file"
             )));
         }
-        let is_taken = |of_clients: &Listen| *of_clients == Listen::Address(address);
-        if address.port() != 0 && settings.general.listen.iter().any(is_taken) {
+        let place = match place {
+            AdminPlace::Address(address) => Listen::Address(*address, None),
+            AdminPlace::Unix(socket) => Listen::Unix(socket.clone()),
+        };
+        let mut of_clients = settings.general.listen.iter();
+        if of_clients.any(|of_clients| of_clients.is_same(&place)) {
             let text =
                 "--admin-listen is the address of clients; give operators a port of their own";
+            return Err(ConfigErrors::one(text));
+        }
+        if admin.tls && !place.is_tls(true) {
+            let text = "--admin-tls is for addresses: a Unix socket is not encrypted; leave one of them out";
             return Err(ConfigErrors::one(text));
         }
     }
@@ -215,7 +230,7 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
         return Err(ConfigErrors::one("--admin-tls needs --tls-cert"));
     }
     Ok(Some(AdminPortSettings {
-        listen,
+        listen: listen.cloned(),
         token: LiveAdminToken::new(token),
         tls: admin.tls,
         access: AdminAccess {
@@ -247,7 +262,7 @@ pub(super) fn rules(
     verifier: Option<&Arc<Verifier>>,
     certificates: Option<&CertificateUsers>,
     default: Anonymous,
-    with_channels: BTreeSet<HubName>,
+    with_channels: SharedHubs,
 ) -> LiveHubRules {
     let rules = settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);
@@ -262,16 +277,6 @@ pub(super) fn rules(
     LiveHubRules::new(rules, with_channels)
 }
 
-/// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this
-/// machine may send its own loopback address as the host of every request.
-fn default_anonymous(has_proofs: bool) -> Anonymous {
-    if has_proofs {
-        Anonymous::Never
-    } else {
-        Anonymous::Loopback
-    }
-}
-
 pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySettings>> {
     let Some(url) = &settings.cluster.registry else {
         return Ok(None);
@@ -281,92 +286,4 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
         prefix: settings.cluster.prefix.clone(),
         tls: settings.cluster.registry_tls()?,
     }))
-}
-
-/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public.
-fn check_all(settings: &Settings, default: Anonymous) -> Result<Listeners, ConfigErrors> {
-    let listeners = &settings.general.listen;
-    for listen in listeners.iter() {
-        let is_loopback = match listen {
-            Listen::Address(address) => address.ip().is_loopback(),
-            Listen::Systemd(_) => false,
-        };
-        check_loopback(settings, listen, is_loopback, default)?;
-    }
-    Ok(listeners.clone())
-}
-
-/// The address, unless anonymous clients of some hub could reach it from other machines against the
-/// operator's intention.
-pub(super) fn check_listen(
-    settings: &Settings,
-    address: SocketAddr,
-    default: Anonymous,
-) -> Result<SocketAddr, ConfigErrors> {
-    let is_loopback = address.ip().is_loopback();
-    check_loopback(settings, &address, is_loopback, default)?;
-    Ok(address)
-}
-
-fn check_loopback(
-    settings: &Settings,
-    place: &dyn std::fmt::Display,
-    is_loopback: bool,
-    default: Anonymous,
-) -> Result<(), ConfigErrors> {
-    let mut hubs = settings.hubs.iter();
-    let for_this_machine =
-        hubs.find(|(_, hub)| hub.anonymous.unwrap_or(default) == Anonymous::Loopback);
-    match for_this_machine {
-        Some((hub, _)) if !is_loopback => {
-            let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
-            Err(ConfigErrors::one(format!(
-                "refusing to listen on {place}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
-                 access key (--key-file) or --anonymous"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::source::Environment;
-
-    #[test]
-    fn a_public_address_requires_explicit_anonymous_access() {
-        let check = |variables: &[(&str, &str)], address: &str, has_tokens| {
-            let variables = variables.iter();
-            let variables: Environment = variables
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect();
-            let layers = Layers {
-                file: None,
-                flags: Vec::new(),
-                is_used: |_| true,
-            };
-            let (settings, _) = layers.load(&variables).unwrap();
-            let checked = check_listen(
-                &settings,
-                address.parse().unwrap(),
-                default_anonymous(has_tokens),
-            );
-            checked.map_err(|error| error.to_string())
-        };
-        let public = "0.0.0.0:8080";
-        assert!(check(&[], public, false).is_err());
-        assert!(check(&[], "[::1]:8080", false).is_ok());
-        assert!(check(&[], public, true).is_ok());
-        let anyone = ("TIELINE_ANONYMOUS", "anyone");
-        assert!(check(&[anyone], public, false).is_ok());
-        let one = ("TIELINE_HUB__NEWS__ANONYMOUS", "loopback");
-        let error = check(&[anyone, one], public, false).unwrap_err();
-        assert!(error.contains("of the hub news"), "{error}");
-        // Those without a table do not exist.
-        let only = ("TIELINE_ONLY_LISTED_HUBS", "true");
-        let one = ("TIELINE_HUB__NEWS__ANONYMOUS", "never");
-        assert!(check(&[only, one], public, false).is_ok());
-        assert!(check(&[one], public, false).is_err());
-    }
 }

@@ -4,16 +4,17 @@
 //! drain. Must not know how the nodes are started. Invariant: all settings are checked before anything
 //! starts.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
 use tieline::Config;
 
 use super::{
-    configuration::{as_set, check_listen, registry, rules},
+    configuration::{as_set, registry, rules},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
+    listening::check_listen,
 };
 use crate::{
     app::{
@@ -23,7 +24,7 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
-        listen::{Listen, Listeners},
+        listen::{Listen, Listeners, Scheme},
         option::Opt,
         sections::{hub::Anonymous, log::LogSettings},
         settings::{Layers, Settings},
@@ -81,7 +82,7 @@ impl CheckedDemo {
 fn only_address(listen: &Listeners) -> Result<SocketAddr, ConfigErrors> {
     let mut all = listen.iter();
     match (all.next(), all.next()) {
-        (Some(Listen::Address(address)), None) => Ok(*address),
+        (Some(Listen::Address(address, None | Some(Scheme::Http))), None) => Ok(*address),
         _ => Err(ConfigErrors::one(
             "`tieline demo` listens on one address: set --listen to it",
         )),
@@ -109,8 +110,8 @@ impl Demo {
 
     pub(crate) async fn run(checked: CheckedDemo) -> anyhow::Result<()> {
         let listen = checked.start.listen;
-        let flag = |address| {
-            if address == listen {
+        let flag = |place: &str| {
+            if place == listen.to_string() {
                 "--listen"
             } else {
                 "--second"
@@ -142,7 +143,7 @@ impl Demo {
         Ok(DemoSettings {
             listen: check(only_address(&settings.general.listen)?)?,
             second: self.second.map(check).transpose()?,
-            rules: rules(settings, Some(&verifier), None, anonymous, BTreeSet::new()),
+            rules: rules(settings, Some(&verifier), None, anonymous, BTreeMap::new()),
             key,
             roles: settings.hubs.defaults().anonymous_roles.clone(),
             config,

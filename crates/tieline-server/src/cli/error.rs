@@ -3,8 +3,6 @@
 //! Owns which flag an error of the library or of a listener suggests, and which errors are those of the
 //! command line, which have their own exit code. Must not know when an error occurred: its type decides.
 
-use std::net::SocketAddr;
-
 use tieline::{ClusterError, SecurityError};
 
 use crate::{config::error::ConfigErrors, supervisor::listen::ListenError};
@@ -19,16 +17,18 @@ pub(crate) fn is_usage_error(error: &anyhow::Error) -> bool {
     invalid.is_some_and(|errors| !errors.is_unreadable()) || error.is::<tieline_bench::cli::Usage>()
 }
 
-/// Adds to an error of a command which flag to change. `listen_flag` names the flag that an address to
-/// listen on comes from.
+/// Adds to an error of a command which flag to change. `listen_flag` names the flag that a place to listen on comes
+/// from.
 pub(super) fn in_terms_of_flags(
     error: anyhow::Error,
-    listen_flag: impl Fn(SocketAddr) -> &'static str,
+    listen_flag: impl Fn(&str) -> &'static str,
 ) -> anyhow::Error {
     let error = match error.downcast::<ListenError>() {
         Ok(error) => {
-            let flag = listen_flag(error.address);
-            let hint = format!("choose another address with {flag}");
+            let flag = listen_flag(&error.place);
+            let is_path = error.place.starts_with("unix:");
+            let what = if is_path { "path" } else { "address" };
+            let hint = format!("{}choose another {what} with {flag}", error.remedy);
             return with_hint(error, &hint);
         }
         Err(error) => error,

@@ -7,7 +7,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -23,10 +23,14 @@ use super::{
 };
 use crate::{
     config::{
+        listen::Listen,
         option::Opt,
-        sections::{admin::AdminListen, tls::ClientCertificates},
+        sections::{
+            admin::{AdminListen, AdminPlace},
+            tls::ClientCertificates,
+        },
         settings::{Layers, Settings},
-        source,
+        source, unix_socket,
     },
     http_client::{Answer, Authorities, Client, Request},
     supervisor::admin::DEFAULT,
@@ -40,7 +44,7 @@ pub(crate) struct Health {
     /// Configuration file of the node (TOML), for the address
     #[arg(long, value_name = "FILE", env = "TIELINE_CONFIG")]
     config: Option<PathBuf>,
-    /// URL of the node, such as http://127.0.0.1:8080, instead of the address of the configuration
+    /// URL of the node, such as http://127.0.0.1:8080, or unix:/PATH, instead of the address of the configuration
     #[arg(long, value_name = "URL", value_parser = Node::at)]
     url: Option<Node>,
     /// Time after which a node that does not answer counts as not ready, in seconds
@@ -83,45 +87,72 @@ impl Health {
 /// The node that is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Node {
-    /// Its host and port.
+    /// Its host and port, or `unix:` and its path.
     authority: String,
     is_tls: bool,
+    /// Where it is reached, if not at its host and port.
+    socket: Option<PathBuf>,
 }
 
 impl Node {
     fn at(url: &str) -> Result<Self, String> {
+        if let Some(path) = unix_socket::path_in(url) {
+            return Ok(Self::by_socket(path));
+        }
         let url: Uri = url.parse().map_err(|error| format!("{error}"))?;
         let is_tls = url.scheme() == Some(&Scheme::HTTPS);
         let (Some(host), true) = (url.host(), is_tls || url.scheme() == Some(&Scheme::HTTP)) else {
             return Err(
-                "expected http:// or https:// with a host, such as http://127.0.0.1:8080".into(),
+                "expected http:// or https:// with a host, such as http://127.0.0.1:8080, or unix:/PATH"
+                    .into(),
             );
         };
         let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Ok(Self {
             authority: format!("{host}:{port}"),
             is_tls,
+            socket: None,
         })
+    }
+
+    fn by_socket(path: &Path) -> Self {
+        Self {
+            authority: format!("unix:{}", path.display()),
+            is_tls: false,
+            socket: Some(path.to_owned()),
+        }
     }
 
     /// The node with these settings, as seen from its own machine.
     fn of(settings: &Settings) -> anyhow::Result<Self> {
         let tls = &settings.tls;
-        if tls.client_ca.is_some() && tls.client_certificates == ClientCertificates::Required {
-            return Self::by_admin_port(settings);
+        let has_certificate = tls.cert.is_some() || !settings.certificates.is_empty();
+        let wants_certificates =
+            tls.client_ca.is_some() && tls.client_certificates == ClientCertificates::Required;
+        let mut known = settings.general.listen.iter().filter_map(|listen| {
+            let is_tls = listen.is_tls(has_certificate);
+            match listen {
+                _ if is_tls && wants_certificates => None,
+                Listen::Address(address, _) => Some(Self::here(*address, is_tls)),
+                Listen::Unix(socket) => Some(Self::by_socket(&socket.path)),
+                Listen::Systemd(_) => None,
+            }
+        });
+        match known.next() {
+            Some(node) => Ok(node),
+            None if wants_certificates => Self::by_admin_port(settings),
+            None => bail!("systemd opens the sockets of this node; name one with --url"),
         }
-        let first = settings.general.listen.addresses().next();
-        let listen =
-            first.context("systemd opens the sockets of this node; name one with --url")?;
-        let is_tls = tls.cert.is_some() || !settings.certificates.is_empty();
-        Ok(Self::here(listen, is_tls))
     }
 
     /// Where nobody needs the certificate of a client.
     fn by_admin_port(settings: &Settings) -> anyhow::Result<Self> {
-        let listen = match settings.admin.listen {
+        let listen = match &settings.admin.listen {
             None => DEFAULT,
-            Some(AdminListen::At(listen)) => listen,
+            Some(AdminListen::At(AdminPlace::Address(listen))) => *listen,
+            Some(AdminListen::At(AdminPlace::Unix(socket))) => {
+                return Ok(Self::by_socket(&socket.path));
+            }
             Some(AdminListen::Off) => bail!(
                 "the port of clients wants certificates of them, and the admin port is off; turn that on, or set \
                  tls.client_certificates to \"optional\""
@@ -140,25 +171,38 @@ impl Node {
         Self {
             authority: SocketAddr::new(ip, listen.port()).to_string(),
             is_tls,
+            socket: None,
         }
     }
 
-    /// Asks for `/readyz`, for this many seconds.
-    async fn ask(&self, seconds: u64) -> anyhow::Result<Answer> {
+    /// What asks it, and what URLs begin with.
+    fn client(&self) -> anyhow::Result<(Client, String)> {
+        if let Some(path) = &self.socket {
+            let client = Client::by_socket(path, HeaderMap::new(), MAX_ANSWER);
+            return Ok((client, "http://localhost".into()));
+        }
         let (scheme, authorities) = if self.is_tls {
             ("https", Authorities::Unverified)
         } else {
             ("http", Authorities::None)
         };
         let client = Client::new(authorities, HeaderMap::new(), MAX_ANSWER)?;
+        Ok((client, format!("{scheme}://{}", self.authority)))
+    }
+
+    /// Asks for `/readyz`, for this many seconds.
+    async fn ask(&self, seconds: u64) -> anyhow::Result<Answer> {
+        let (client, base) = self.client()?;
         let request = Request {
             method: Method::GET,
-            uri: format!("{scheme}://{}/readyz", self.authority).parse()?,
+            uri: format!("{base}/readyz").parse()?,
             headers: HeaderMap::new(),
             body: Bytes::new(),
         };
         match timeout(Duration::from_secs(seconds), client.send(&request)).await {
-            Ok(answer) => answer.map_err(|error| explained(&error, self.is_tls)),
+            Ok(answer) => {
+                answer.map_err(|error| explained(&error, self.is_tls || self.socket.is_some()))
+            }
             Err(_) => bail!("it takes longer than {seconds} s (--timeout)"),
         }
     }

@@ -6,7 +6,14 @@ use tieline::Config;
 
 use crate::{
     app::limits::HubLimits,
-    config::{error::ConfigErrors, names, settings::Settings, values::Values},
+    config::{
+        error::ConfigErrors,
+        names,
+        sections::{hub::HubSettings, limits::Limits},
+        settings::Settings,
+        types::Size,
+        values::Values,
+    },
 };
 
 /// The limits of the node and of hubs, as far as one must fit another.
@@ -32,13 +39,8 @@ pub(super) fn check_limits(
     let (node, time) = (&settings.limits, settings.times.message_timeout);
     for (hub, own) in settings.hubs.iter() {
         let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
-        if own
-            .max_message
-            .is_some_and(|size| size.0 > node.max_message.0)
-        {
-            errors.add(format!(
-                "`max_message` of {whose} is more than `limits.max_message`: raise that, or lower it"
-            ));
+        for text in misfits(node, own, &whose) {
+            errors.add(text);
         }
         if are_rates_wrong {
             continue;
@@ -57,4 +59,29 @@ pub(super) fn check_limits(
             ));
         }
     }
+}
+
+/// What is wrong with the sizes of a hub that the node has too.
+fn misfits(node: &Limits, own: &HubSettings, whose: &str) -> impl Iterator<Item = String> {
+    let bytes = |size: Option<Size<usize>>| size.map(|size| size.0);
+    let sizes = [
+        ("max_message", bytes(own.max_message), node.max_message.0),
+        ("max_outbox", bytes(own.max_outbox), node.max_outbox.0),
+        (
+            "max_outbox_frames",
+            own.max_outbox_frames,
+            node.max_outbox_frames,
+        ),
+    ];
+    sizes
+        .into_iter()
+        .filter_map(move |(name, own, most)| match own {
+            Some(0) if name != "max_message" => Some(format!(
+                "`{name}` of {whose} is zero: leave it out, or raise it"
+            )),
+            Some(own) if own > most => Some(format!(
+                "`{name}` of {whose} is more than `limits.{name}`: raise that, or lower it"
+            )),
+            _ => None,
+        })
 }

@@ -19,6 +19,7 @@ mod health;
 pub(crate) mod key;
 mod keys;
 mod limits;
+mod listening;
 mod man;
 mod print;
 mod pusher;

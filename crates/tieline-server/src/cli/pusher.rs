@@ -7,21 +7,22 @@ use std::time::Duration;
 use tieline::PresenceConfig;
 
 use crate::{
+    app::hubs::MemberLimits,
     config::{
         error::ConfigErrors,
         sections::pusher::{APPS, AppTable, PusherSettings},
         settings::Settings,
         values::{Values, list_scope},
     },
-    wire::pusher::app::{Apps, LiveApps},
+    wire::pusher::{
+        app::{Apps, LiveApps},
+        member_limits::MAX_GRACE,
+    },
 };
 
 /// Clients are told in whole seconds, and some take the time that they are told for 32 bits of milliseconds.
 const ACTIVITY_TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24);
-
-/// Longest time that a member stays after it is gone.
-const MAX_GRACE: Duration = Duration::from_hours(1);
 
 /// The apps, if their tables are valid.
 pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, ConfigErrors> {
@@ -30,7 +31,8 @@ pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, Con
         let text = "`pusher.activity_timeout` must be whole seconds, 1s to 24h";
         return Err(ConfigErrors::one(text));
     }
-    let apps = Apps::of(&settings.pusher_apps, timeout).map_err(|invalid| {
+    let members = member_limits(&settings.pusher)?;
+    let apps = Apps::of(&settings.pusher_apps, timeout, members).map_err(|invalid| {
         let mut options = AppTable::OPTIONS.iter();
         let option = options.find(|known| known.name == invalid.option);
         let scope = list_scope(APPS, invalid.index);
@@ -47,8 +49,8 @@ pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, Con
     Ok(LiveApps::new(apps))
 }
 
-/// Who is a member of a presence channel, and for how long.
-pub(super) fn members(settings: &PusherSettings) -> Result<PresenceConfig, ConfigErrors> {
+/// The limits of the members of apps that have none of their own.
+fn member_limits(settings: &PusherSettings) -> Result<MemberLimits, ConfigErrors> {
     if settings.max_members == 0 {
         let text = "`pusher.max_members` is zero, so nobody could subscribe to a presence channel";
         return Err(ConfigErrors::one(text));
@@ -58,9 +60,17 @@ pub(super) fn members(settings: &PusherSettings) -> Result<PresenceConfig, Confi
             "`pusher.member_grace` must be at most 1h",
         ));
     }
-    Ok(PresenceConfig {
+    Ok(MemberLimits {
+        most: settings.max_members,
         grace: settings.member_grace,
+    })
+}
+
+/// Who is a member of a presence channel, and for how long: for the longest grace of all apps, when the node dies.
+pub(super) fn members(settings: &PusherSettings, apps: &Apps) -> PresenceConfig {
+    PresenceConfig {
+        grace: apps.longest_grace().max(settings.member_grace),
         members: Some(settings.max_members),
         ..PresenceConfig::default()
-    })
+    }
 }

@@ -63,9 +63,9 @@ impl Serve {
         values.warnings.iter().for_each(
             |warning| tracing::warn!(%warning, "a variable of the environment is ignored"),
         );
-        let admin_listen = settings.admin.listen;
-        let listen_flag = |address| match admin_listen {
-            Some(AdminListen::At(admin)) if admin == address => "--admin-listen",
+        let admin_listen = settings.admin.listen.clone();
+        let listen_flag = |place: &str| match &admin_listen {
+            Some(AdminListen::At(admin)) if admin.place() == place => "--admin-listen",
             _ => "--listen",
         };
         let reload = Reload {

@@ -1,12 +1,13 @@
 //! Where a node listens for clients.
 //!
-//! Owns the notation. Must not open anything.
+//! Owns the notation, and what has TLS. Must not open anything.
 
 use std::{fmt, net::SocketAddr};
 
 use super::{
     option::{Invalid, Place, Setting},
     types::quoted,
+    unix_socket::UnixSocket,
 };
 
 /// What a text begins with that means sockets of systemd.
@@ -15,9 +16,18 @@ const SYSTEMD: &str = "systemd";
 /// One place to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Listen {
-    Address(SocketAddr),
+    /// With TLS if the node has a certificate, unless the scheme says it.
+    Address(SocketAddr, Option<Scheme>),
+    Unix(UnixSocket),
     /// Sockets that systemd has opened: those of this name, or all.
     Systemd(Option<String>),
+}
+
+/// Whether an address has TLS, said by the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
 }
 
 /// All places to listen on; at least one.
@@ -26,7 +36,7 @@ pub(crate) struct Listeners(Vec<Listen>);
 
 impl Listeners {
     pub(crate) fn new(first: SocketAddr) -> Self {
-        Self(vec![Listen::Address(first)])
+        Self(vec![Listen::Address(first, None)])
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Listen> {
@@ -36,21 +46,65 @@ impl Listeners {
     /// The addresses that are known before anything is opened.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.0.iter().filter_map(|listen| match listen {
-            Listen::Address(address) => Some(*address),
-            Listen::Systemd(_) => None,
+            Listen::Address(address, _) => Some(*address),
+            Listen::Unix(_) | Listen::Systemd(_) => None,
         })
     }
 }
 
+impl Scheme {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+}
+
 impl Listen {
-    fn parse(text: &str) -> Option<Self> {
-        match text.strip_prefix(SYSTEMD) {
+    fn parse(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
+        if let Some(socket) = UnixSocket::parse(text, place) {
+            return socket.map(Self::Unix);
+        }
+        let parsed = match text.strip_prefix(SYSTEMD) {
             Some("") => Some(Self::Systemd(None)),
             Some(name) => {
-                let name = name.strip_prefix(':').filter(|name| !name.is_empty())?;
-                Some(Self::Systemd(Some(name.to_owned())))
+                let name = name.strip_prefix(':').filter(|name| !name.is_empty());
+                name.map(|name| Self::Systemd(Some(name.to_owned())))
             }
-            None => text.parse().ok().map(Self::Address),
+            None => Self::address(text),
+        };
+        parsed.ok_or_else(|| Invalid::text(text))
+    }
+
+    fn address(text: &str) -> Option<Self> {
+        let mut schemes = [Scheme::Http, Scheme::Https].into_iter();
+        let with_scheme =
+            schemes.find_map(|scheme| Some((text.strip_prefix(scheme.prefix())?, scheme)));
+        let (address, scheme) = match with_scheme {
+            Some((address, scheme)) => (address, Some(scheme)),
+            None => (text, None),
+        };
+        Some(Self::Address(address.parse().ok()?, scheme))
+    }
+
+    /// Whether clients speak TLS there, with a node that has a certificate or not. A Unix socket, also one of systemd,
+    /// has none: what passes there leaves no machine.
+    pub(crate) fn is_tls(&self, has_certificate: bool) -> bool {
+        match self {
+            Self::Address(_, Some(scheme)) => *scheme == Scheme::Https,
+            Self::Address(_, None) | Self::Systemd(_) => has_certificate,
+            Self::Unix(_) => false,
+        }
+    }
+
+    /// Whether both cannot be opened.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Address(a, _), Self::Address(b, _)) => a == b && a.port() != 0,
+            (Self::Unix(a), Self::Unix(b)) => a.path == b.path,
+            (Self::Systemd(a), Self::Systemd(b)) => a == b,
+            _ => false,
         }
     }
 }
@@ -58,7 +112,11 @@ impl Listen {
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(address) => address.fmt(f),
+            Self::Address(address, scheme) => {
+                f.write_str(scheme.map_or("", Scheme::prefix))?;
+                address.fmt(f)
+            }
+            Self::Unix(socket) => socket.fmt(f),
             Self::Systemd(None) => f.write_str(SYSTEMD),
             Self::Systemd(Some(name)) => write!(f, "{SYSTEMD}:{name}"),
         }
@@ -67,27 +125,28 @@ impl fmt::Display for Listen {
 
 /// Host names are refused: a name can resolve to several addresses.
 impl Setting for Listeners {
-    const EXPECTED: &'static str = "IP address and port, such as \"127.0.0.1:8080\" or \"0.0.0.0:8080\", \
-                                    \"systemd\", \"systemd:NAME\", or a list of them";
+    const EXPECTED: &'static str = "IP address and port, such as \"127.0.0.1:8080\" or \"0.0.0.0:8080\", after \
+                                    \"http://\" or \"https://\" or alone, \"unix:/PATH\", \"systemd\", \
+                                    \"systemd:NAME\", or a list of them";
     const METAVAR: &'static str = "ADDRESS";
     const IS_LIST: bool = true;
 
-    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
-        let listens = text.split(',').map(|text| Listen::parse(text.trim()));
-        let listens: Option<Vec<_>> = listens.collect();
-        listens.map(Self).ok_or_else(|| Invalid::text(text))
+    fn from_text(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
+        let listens = text
+            .split(',')
+            .map(|text| Listen::parse(text.trim(), place));
+        listens.collect::<Result<_, _>>().map(Self)
     }
 
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
         match value {
             toml::Value::String(text) => Self::from_text(text, place),
             toml::Value::Array(items) if !items.is_empty() => {
-                let mut listens = Vec::new();
-                for item in items {
+                let listens = items.iter().map(|item| {
                     let text = item.as_str().ok_or_else(|| Invalid::found(item))?;
-                    listens.push(Listen::parse(text).ok_or_else(|| Invalid::text(text))?);
-                }
-                Ok(Self(listens))
+                    Listen::parse(text, place)
+                });
+                listens.collect::<Result<_, _>>().map(Self)
             }
             toml::Value::Array(_) => Err(Invalid::Found("an empty list".into())),
             other => Err(Invalid::found(other)),

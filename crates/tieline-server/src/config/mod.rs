@@ -31,6 +31,7 @@ mod tests;
 pub(crate) mod text;
 pub(crate) mod types;
 mod units;
+pub(crate) mod unix_socket;
 pub(crate) mod url_template;
 pub(crate) mod values;
 pub(crate) mod webhook_url;

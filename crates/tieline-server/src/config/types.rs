@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use tieline::{Network, Origins};
+use tieline::Origins;
 
 use super::{
     option::{Invalid, Place, Setting},
@@ -117,20 +117,6 @@ impl Setting for SocketAddr {
     const EXPECTED: &'static str =
         "IP address and port, such as \"127.0.0.1:8080\" or \"0.0.0.0:8080\"";
     const METAVAR: &'static str = "ADDRESS";
-
-    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
-        text.parse().map_err(|_| Invalid::text(text))
-    }
-
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
-}
-
-impl Setting for Network {
-    const EXPECTED: &'static str =
-        "a network such as \"10.0.0.0/8\", without bits after the prefix, or an address";
-    const METAVAR: &'static str = "NETWORK";
 
     fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
         text.parse().map_err(|_| Invalid::text(text))

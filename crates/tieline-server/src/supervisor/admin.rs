@@ -10,17 +10,18 @@ use std::{
 
 use anyhow::Context;
 use axum::Router;
-use tieline::{Listener, Tls};
+use tieline::Tls;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     admin_thread::AdminThread,
-    listen::{ListenError, bind},
+    listen::{ListenError, Port, bind, bind_unix},
 };
 use crate::{
     admin::{self, AdminAccess, Api, Exposition, Guard, token::LiveAdminToken},
     app::inspection::Inspector,
+    config::sections::admin::AdminPlace,
 };
 
 /// Where it listens unless told otherwise: the port by which exporters of OpenTelemetry are scraped.
@@ -36,7 +37,7 @@ const fn at_loopback(port: u16) -> SocketAddr {
 /// The settings of the admin port.
 pub(crate) struct AdminPortSettings {
     /// `None` for the default, or a free port of loopback.
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<AdminPlace>,
     pub(crate) token: LiveAdminToken,
     /// With the certificates of the clients' port.
     pub(crate) tls: bool,
@@ -47,7 +48,7 @@ pub(crate) struct AdminPortSettings {
 /// The port, which listens and is not served yet.
 pub(super) struct AdminPort {
     thread: AdminThread,
-    listener: Listener,
+    port: Port,
     guard: Guard,
     access: AdminAccess,
 }
@@ -55,7 +56,7 @@ pub(super) struct AdminPort {
 /// The port with its routes.
 pub(super) struct ReadyAdminPort {
     thread: AdminThread,
-    listener: Listener,
+    port: Port,
     router: Router,
     /// Ends answers that would go on.
     ended: CancellationToken,
@@ -67,18 +68,17 @@ impl AdminPort {
         settings: AdminPortSettings,
         tls: Option<&Tls>,
     ) -> anyhow::Result<Self> {
-        let listen = settings.listen;
+        let is_local = settings.listen.as_ref().is_none_or(AdminPlace::is_local);
         let thread = AdminThread::start().context("cannot start the thread of the admin port")?;
         // There, because a socket wakes the runtime that it was made on.
-        let mut listener = thread.spawn(bind_or_default(listen)).await??;
+        let mut port = thread.spawn(bind_or_default(settings.listen)).await??;
         if let Some(tls) = tls.filter(|_| settings.tls) {
-            listener = listener.tls(tls.clone());
+            port.listener = port.listener.tls(tls.clone());
         }
-        let is_local = listen.is_none_or(|address| address.ip().is_loopback());
         let guard = Guard::new(settings.token, is_local);
         Ok(Self {
             thread,
-            listener,
+            port,
             guard,
             access: settings.access,
         })
@@ -92,19 +92,18 @@ impl AdminPort {
     ) -> anyhow::Result<ReadyAdminPort> {
         let Self {
             thread,
-            listener,
+            port,
             guard,
             access,
         } = self;
-        let address = listener.local_addr()?;
-        tracing::info!(%address, "serving the admin port");
+        tracing::info!(address = %port.place, "serving the admin port");
         let exposition = Exposition::new(inspector, Handle::current());
         let ended = CancellationToken::new();
         let api = Api::new(Arc::clone(inspector), access, ended.clone());
         let router = admin::routes(exposition, api, guard, health)?;
         Ok(ReadyAdminPort {
             thread,
-            listener,
+            port,
             router,
             ended,
         })
@@ -116,27 +115,34 @@ impl ReadyAdminPort {
     pub(super) fn serve(self, ended: CancellationToken) -> impl Future<Output = ()> {
         let Self {
             thread,
-            listener,
+            port: Port { listener, file, .. },
             router,
             ended: answers,
         } = self;
+        let close = CancellationToken::new();
+        let closed = close.clone();
         let shutdown = async move {
-            ended.cancelled_owned().await;
+            closed.cancelled_owned().await;
             answers.cancel();
         };
         let served = thread.spawn(listener.serve(router, shutdown));
         async move {
+            // Not on the thread, which nobody waits for if the process ends at once.
+            ended.cancelled_owned().await;
+            drop(file);
+            close.cancel();
             let _ = served.await;
             drop(thread);
         }
     }
 }
 
-async fn bind_or_default(listen: Option<SocketAddr>) -> Result<Listener, ListenError> {
+async fn bind_or_default(listen: Option<AdminPlace>) -> Result<Port, ListenError> {
     match listen {
-        Some(address) => bind(address).await,
+        Some(AdminPlace::Address(address)) => bind(address).await,
+        Some(AdminPlace::Unix(socket)) => bind_unix(&socket),
         None => match bind(DEFAULT).await {
-            Ok(listener) => Ok(listener),
+            Ok(port) => Ok(port),
             Err(_) => bind(FREE).await,
         },
     }
@@ -157,12 +163,12 @@ mod tests {
     #[tokio::test]
     async fn operators_are_answered_while_no_worker_is_free() {
         let thread = AdminThread::start().unwrap();
-        let listener = thread.spawn(bind(FREE)).await.unwrap().unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = thread.spawn(bind(FREE)).await.unwrap().unwrap();
+        let address = port.listener.local_addr().unwrap();
         let router = Router::new().route("/readyz", get(|| async { "ready\n" }));
         let port = ReadyAdminPort {
             thread,
-            listener,
+            port,
             router,
             ended: CancellationToken::new(),
         };

@@ -8,7 +8,7 @@ use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tieline::{
-    Cluster, ClusterConfig, Config, Hub, Listener,
+    Cluster, ClusterConfig, Config, Hub,
     registry::{MemoryRegistry, Registry},
 };
 
@@ -16,7 +16,7 @@ use super::{
     cluster,
     control::Control,
     lifecycle::Supervisor,
-    listen::{ListenError, bind},
+    listen::{ListenError, Port, bind},
     node::ReadyNode,
     registry::RegistrySettings,
 };
@@ -53,7 +53,7 @@ pub(crate) struct DemoSettings {
 
 /// A node that does not serve yet.
 struct StartedNode {
-    listener: Listener,
+    port: Port,
     page: SocketAddr,
     cluster: Cluster,
 }
@@ -79,7 +79,7 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
         leaving.push(hubs.clone());
         let control = Control::new(supervisor.phase(), supervisor.drain_handle(), None);
-        let node = ReadyNode::new(vec![started.listener], chat, hubs, control, false)
+        let node = ReadyNode::new(vec![started.port], chat, hubs, control, false)
             .with_routes(page.merge(tokens));
         served.push(node);
     }
@@ -94,28 +94,28 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
 
 /// Starts both nodes in one cluster, with a registry in memory unless the settings name one.
 async fn start(settings: &DemoSettings) -> anyhow::Result<Vec<StartedNode>> {
-    let listeners = listeners(settings).await?;
+    let ports = ports(settings).await?;
     let registry: Arc<dyn Registry> = match &settings.registry {
         Some(registry) => registry.connect().await?,
         None => Arc::new(MemoryRegistry::new()),
     };
     let url = settings.registry.as_ref().map(|registry| &registry.url);
     let mut started = Vec::new();
-    for listener in listeners {
+    for port in ports {
         let hub = Hub::with_filters(settings.config.clone(), wire::dialects().0, filter::compile)?;
         // The default configuration: peers meet on free ports of loopback.
         let config = ClusterConfig::default();
         let cluster = cluster::start(hub, Arc::clone(&registry), config, url).await?;
         started.push(StartedNode {
-            page: listener.local_addr()?,
-            listener,
+            page: port.listener.local_addr()?,
+            port,
             cluster,
         });
     }
     Ok(started)
 }
 
-async fn listeners(settings: &DemoSettings) -> Result<[Listener; 2], ListenError> {
+async fn ports(settings: &DemoSettings) -> Result<[Port; 2], ListenError> {
     let first = bind(settings.listen).await?;
     let second = match settings.second {
         Some(address) => bind(address).await?,
@@ -125,12 +125,15 @@ async fn listeners(settings: &DemoSettings) -> Result<[Listener; 2], ListenError
 }
 
 /// Listens on the port after that of `first`, or else on a free one.
-async fn bind_next_to(first: &Listener, listen: SocketAddr) -> Result<Listener, ListenError> {
-    let port = first.local_addr().map_or(listen.port(), |addr| addr.port());
+async fn bind_next_to(first: &Port, listen: SocketAddr) -> Result<Port, ListenError> {
+    let port = first
+        .listener
+        .local_addr()
+        .map_or(listen.port(), |addr| addr.port());
     if let Some(next) = port.checked_add(1)
-        && let Ok(listener) = bind(SocketAddr::new(listen.ip(), next)).await
+        && let Ok(second) = bind(SocketAddr::new(listen.ip(), next)).await
     {
-        return Ok(listener);
+        return Ok(second);
     }
     bind(SocketAddr::new(listen.ip(), 0)).await
 }

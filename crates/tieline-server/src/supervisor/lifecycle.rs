@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admin::ReadyAdminPort,
+    listen::Port,
     node::ReadyNode,
     phase::{DrainHandle, ServingPhase},
     systemd,
@@ -85,12 +86,15 @@ impl Supervisor {
             }
         };
         tokio::select! {
+            // First, so that it has seen the first signal when that begins the drain: signals of which nobody has seen
+            // the first are one.
+            biased;
+            () = second_signal => Err(SecondSignal.into()),
             (remaining, (), ()) = async { tokio::join!(served, drain, admin) } => {
                 let remaining = remaining?;
                 anyhow::ensure!(remaining == 0, "{remaining} connections did not close in time");
                 Ok(())
             }
-            () = second_signal => Err(SecondSignal.into()),
         }
     }
 }
@@ -110,7 +114,7 @@ async fn serve_all<E: Events>(
         let phase = phase.subscribe();
         tasks.spawn(async move {
             let ReadyNode {
-                listeners,
+                ports,
                 node,
                 router,
                 quotas,
@@ -122,8 +126,8 @@ async fn serve_all<E: Events>(
                 drop(phase.wait_for(|p| *p == ServingPhase::Draining).await);
             };
             let is_drained = CancellationToken::new();
-            let mut ports = JoinSet::new();
-            for listener in listeners {
+            let mut served_ports = JoinSet::new();
+            for Port { listener, file, .. } in ports {
                 let listener = listener.limits(node.hub().config())?;
                 let (drain, is_drained) = (drain(phase.clone()), is_drained.clone());
                 let apps = apps.clone();
@@ -133,8 +137,9 @@ async fn serve_all<E: Events>(
                     if apps.is_some_and(|apps| !apps.load().is_empty()) {
                         is_drained.cancelled().await;
                     }
+                    drop(file);
                 };
-                ports.spawn(listener.serve(router.clone(), close));
+                served_ports.spawn(listener.serve(router.clone(), close));
             }
             let served = async {
                 let drained = async {
@@ -142,7 +147,7 @@ async fn serve_all<E: Events>(
                     let _drained = is_drained.drop_guard();
                     node.drain().await
                 };
-                tokio::join!(drained, ports.join_all()).0
+                tokio::join!(drained, served_ports.join_all()).0
             };
             let drained = tokio::select! {
                 drained = served => drained,

@@ -20,3 +20,4 @@ pub(crate) mod reload;
 mod routes;
 pub(crate) mod serve;
 pub(crate) mod systemd;
+mod unix_socket;

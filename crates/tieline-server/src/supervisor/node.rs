@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use tieline::{Listener, Node};
+use tieline::Node;
 
-use super::{control::Control, routes};
+use super::{control::Control, listen::Port, routes};
 use crate::{
     app::{
         events::Events, follow::FollowSettings, hubs::Hubs, inspection::Inspector, limits::Quotas,
@@ -19,7 +19,7 @@ use crate::{
 /// A node that is ready to serve.
 pub(super) struct ReadyNode<E: Events> {
     /// At least one.
-    pub(super) listeners: Vec<Listener>,
+    pub(super) ports: Vec<Port>,
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
     pub(super) quotas: Arc<Quotas>,
@@ -31,7 +31,7 @@ pub(super) struct ReadyNode<E: Events> {
 
 impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
-        listeners: Vec<Listener>,
+        ports: Vec<Port>,
         events: E,
         hubs: Hubs,
         control: Control,
@@ -48,7 +48,7 @@ impl<E: Events> ReadyNode<E> {
         let quotas = Arc::clone(hubs.quotas());
         let router = routes::routes(&node, hubs, phase);
         Self {
-            listeners,
+            ports,
             node,
             router,
             quotas,

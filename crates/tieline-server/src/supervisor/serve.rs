@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tieline::{
-    Cluster, ClusterConfig, Config, Hub, Listener, PresenceConfig, Proxies, Tls, TlsConfig,
-};
+use tieline::{Cluster, ClusterConfig, Config, Hub, PresenceConfig, Proxies, Tls, TlsConfig};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -20,7 +18,7 @@ use super::{
     cluster,
     control::Control,
     lifecycle::{EVENTS_TIMEOUT, SecondSignal, Supervisor},
-    listen,
+    listen::{self, Port},
     node::ReadyNode,
     registry::RegistrySettings,
     reload::Reload,
@@ -31,6 +29,7 @@ use crate::{
         filter,
         hubs::{Hubs, LiveHubRules},
         jwks::issuer::Issuers,
+        members,
     },
     config::listen::Listeners,
     metrics::METRICS,
@@ -99,7 +98,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers.clone());
     let watchdog = systemd::feed_watchdog();
-    let listeners = listeners(&settings, tls.as_ref()).await?;
+    let ports = ports(&settings, tls.as_ref()).await?;
     let admin = match settings.admin {
         Some(admin) => Some(AdminPort::bind(admin, admin_tls.as_ref()).await?),
         None => None,
@@ -111,9 +110,8 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         None => Cluster::single_node(hub),
     };
     let _ = joined.set(cluster.clone());
-    for listener in &listeners {
-        let (address, peers) = (listener.local_addr()?, cluster.address());
-        tracing::info!(%address, peers, "listening");
+    for port in &ports {
+        tracing::info!(address = %port.place, peers = cluster.address(), "listening");
     }
     systemd::is_ready();
 
@@ -124,16 +122,17 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let dialect = wire::dialects().1.pusher;
     let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
     let apps = (settings.apps.clone(), webhooks.clone());
-    let pusher = Pusher::new(apps, hubs.clone(), dialect, tls.is_some());
+    let pusher = Pusher::new(apps, hubs.clone(), dialect);
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
     let control = control.with_webhooks(settings.webhooks);
+    let members = tokio::spawn(members::follow_rules(hubs.clone()));
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let leaving = hubs.clone();
-    let node = ReadyNode::new(listeners, upstream, hubs, control, settings.show_payloads);
+    let node = ReadyNode::new(ports, upstream, hubs, control, settings.show_payloads);
     let pusher = pusher::routes(&node.node, pusher, node.inspector.follows());
     let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
@@ -150,21 +149,23 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         posting.end(EVENTS_TIMEOUT).await;
     }
     reloads.abort();
+    members.abort();
     watchdog.inspect(JoinHandle::abort);
     served
 }
 
 /// Listens for clients.
-async fn listeners(settings: &ServeSettings, tls: Option<&Tls>) -> anyhow::Result<Vec<Listener>> {
-    let listeners = listen::open(&settings.listen).await?.into_iter();
-    let listeners = listeners.map(|listener| {
-        let listener = listener.proxies(settings.proxies.clone());
-        match tls {
-            Some(tls) => listener.tls(tls.clone()),
-            None => listener,
+async fn ports(settings: &ServeSettings, tls: Option<&Tls>) -> anyhow::Result<Vec<Port>> {
+    let opened = listen::open(&settings.listen, tls.is_some()).await?;
+    let ports = opened.into_iter().map(|(mut port, is_tls)| {
+        port.listener = port.listener.proxies(settings.proxies.clone());
+        if let Some(tls) = tls.filter(|_| is_tls) {
+            // All share the certificates, also after a reload.
+            port.listener = port.listener.tls(tls.clone());
         }
+        port
     });
-    Ok(listeners.collect())
+    Ok(ports.collect())
 }
 
 /// Gives the hubs of the configuration labels of their own.

@@ -3,7 +3,7 @@
 //! Owns both protocols. Must not know what is served. Invariant: without systemd, nothing here does anything, and
 //! what cannot be said is not repeated: a service that runs is worth more than its state in a list.
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, os::unix::net::UnixListener, time::Duration};
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
@@ -57,6 +57,12 @@ pub(super) struct PassedSockets {
     names: Vec<String>,
 }
 
+/// A socket that systemd has opened.
+pub(super) enum Passed {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
 /// Why a socket of systemd cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PassedError {
@@ -67,7 +73,7 @@ pub(crate) enum PassedError {
     )]
     NotNamed(String),
     #[error(
-        "a socket of systemd cannot be used: ListenStream= of the socket unit must be a TCP port"
+        "a socket of systemd cannot be used: the socket unit must have ListenStream=, with a port or a path"
     )]
     Unusable(#[source] std::io::Error),
 }
@@ -82,13 +88,12 @@ impl PassedSockets {
     }
 
     /// Takes those of a name, or all that are left.
-    pub(super) fn take(&mut self, name: Option<&str>) -> Result<Vec<TcpListener>, PassedError> {
+    pub(super) fn take(&mut self, name: Option<&str>) -> Result<Vec<Passed>, PassedError> {
         let mut taken = Vec::new();
         for index in 0..self.sockets.len() {
             let own = self.names.get(index).map(String::as_str);
             if name.is_none() || name == own {
-                let socket = self.sockets.take_tcp_listener(index);
-                taken.extend(socket.map_err(PassedError::Unusable)?);
+                taken.extend(self.take_one(index).map_err(PassedError::Unusable)?);
             }
         }
         if !taken.is_empty() {
@@ -98,5 +103,15 @@ impl PassedSockets {
             Some(name) => PassedError::NotNamed(name.to_owned()),
             None => PassedError::None,
         })
+    }
+
+    /// The socket at this place, unless it was taken before.
+    fn take_one(&mut self, index: usize) -> std::io::Result<Option<Passed>> {
+        // One of another kind stays where it is.
+        if let Ok(unix) = self.sockets.take_unix_listener(index) {
+            return Ok(unix.map(Passed::Unix));
+        }
+        let tcp = self.sockets.take_tcp_listener(index)?;
+        Ok(tcp.map(Passed::Tcp))
     }
 }

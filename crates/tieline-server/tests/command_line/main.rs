@@ -17,6 +17,7 @@ mod https;
 mod hubs;
 mod kit;
 mod limits;
+mod listeners;
 mod logs;
 mod proxies;
 mod pusher;

@@ -1,10 +1,11 @@
 //! Several listeners, the sockets of systemd, and what it is told.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixDatagram,
-    process::{Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc::sync_channel,
     time::{Duration, Instant},
 };
 
@@ -205,4 +206,89 @@ fn the_watchdog_is_fed_at_half_its_interval_while_the_node_runs() {
     served.signal("CONT");
     manager.socket.set_read_timeout(Some(DEADLINE)).unwrap();
     assert_eq!(manager.any(), "WATCHDOG=1\n");
+}
+
+/// A node whose log nobody reads any more.
+struct Unread {
+    node: Child,
+    address: String,
+    log: Option<BufReader<ChildStderr>>,
+}
+
+impl Unread {
+    /// With two workers, which log much; until it listens.
+    fn start(manager: &Manager) -> Self {
+        let mut command = tieline(&["serve", "--listen", "127.0.0.1:0", "--log-level", "trace"]);
+        manager.tell(&mut command);
+        command.env("TOKIO_WORKER_THREADS", "2");
+        command.env("WATCHDOG_USEC", "400000");
+        let mut node = command.spawn().unwrap();
+        let mut log = BufReader::new(node.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening address=") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the node ends");
+        }
+        let address = address_in(line.trim_end());
+        Self {
+            node,
+            address,
+            log: Some(log),
+        }
+    }
+
+    /// Whether a request is answered soon.
+    fn answers(&self) -> bool {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(1)))
+            .unwrap();
+        let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        socket.write_all(request.as_bytes()).unwrap();
+        matches!(socket.read(&mut [0; 1]), Ok(1))
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.node.kill();
+        let _ = self.node.wait();
+    }
+}
+
+/// Once the pipe of the log is full, a worker that logs waits until somebody reads, and keeps others from logging. The
+/// process is there, its threads are not stopped, and only the runtime makes no progress.
+#[test]
+fn the_watchdog_is_not_fed_while_every_worker_is_stuck() {
+    let manager = Manager::new();
+    let mut node = Unread::start(&manager);
+    let (sender, fed) = sync_channel(1000);
+    let socket = manager.socket.try_clone().unwrap();
+    // Read all the time, as systemd does: whoever tells something would wait for that, too.
+    std::thread::spawn(move || {
+        let mut told = [0; 4096];
+        while let Ok(length) = socket.recv(&mut told) {
+            if &told[..length] == b"WATCHDOG=1\n" {
+                let _ = sender.try_send(());
+            }
+        }
+    });
+    fed.recv_timeout(DEADLINE).expect("it is fed at first");
+    let begin = Instant::now();
+    // Each that is not answered has stuck a worker, or waits for one.
+    while node.answers() || node.answers() || {
+        let _told_before = fed.try_iter().count();
+        fed.recv_timeout(Duration::from_secs(1)).is_ok()
+    } {
+        assert!(begin.elapsed() < DEADLINE, "it is fed, or never stuck");
+    }
+    assert!(
+        node.node.try_wait().unwrap().is_none(),
+        "the node has ended"
+    );
+    assert!(fed.try_recv().is_err());
+    // Once the log is read, everything goes on.
+    let mut log = node.log.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    fed.recv_timeout(DEADLINE).expect("it is fed again");
 }

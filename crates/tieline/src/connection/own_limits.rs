@@ -10,6 +10,7 @@ use tieline_websocket::Limits;
 use super::meter::Meter;
 use crate::{
     config::Config,
+    hub::OwnBounds,
     inbound::{Inbound, InboundLimit},
 };
 
@@ -19,6 +20,8 @@ pub(crate) struct ClientLimits {
     pub(crate) message_size: Option<usize>,
     pub(crate) inbound: Option<Inbound>,
     pub(crate) shared: Option<Arc<dyn InboundLimit>>,
+    /// Which the hub keeps.
+    pub(crate) outbox: OwnBounds,
 }
 
 pub(crate) struct OwnLimits {

@@ -27,7 +27,7 @@ pub(super) enum Extras {
 pub(super) struct Fields {
     reason: Option<Box<CloseReason>>,
     /// Cancelled when the close begins; `None` as long as nobody waits for that.
-    closing: Option<CancellationToken>,
+    closing: Option<Arc<CancellationToken>>,
     waiting: Option<Box<Waiting>>,
     /// How many numbered messages the client was given.
     numbers: u64,
@@ -106,14 +106,24 @@ impl Extras {
         fields.reason.get_or_insert_with(|| Box::new(reason));
     }
 
-    /// What is cancelled when the close begins.
-    pub(super) fn closing(&mut self) -> &CancellationToken {
+    /// What is cancelled when the close begins, for one more who waits.
+    pub(super) fn wait_for_close(&mut self) -> Arc<CancellationToken> {
         let fields = self.fields_or_empty();
-        fields.closing.get_or_insert_default()
+        Arc::clone(fields.closing.get_or_insert_default())
+    }
+
+    /// One of those has dropped it.
+    pub(super) fn stop_waiting_for_close(&mut self) {
+        if let Some(fields) = self.fields_mut() {
+            fields
+                .closing
+                .take_if(|closing| Arc::strong_count(closing) == 1);
+            self.free();
+        }
     }
 
     /// What to cancel now that the close has begun.
-    pub(super) fn take_closing(&mut self) -> Option<CancellationToken> {
+    pub(super) fn take_closing(&mut self) -> Option<Arc<CancellationToken>> {
         self.fields_mut()?.closing.take()
     }
 }
@@ -327,11 +337,24 @@ mod tests {
     #[test]
     fn a_message_in_pieces_keeps_the_box_until_its_end() {
         let mut extras = Extras::new(None);
-        extras.begin_outgoing(Outgoing::new(false));
+        extras.begin_outgoing(Outgoing::new(Outbox::default()));
         let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         assert!(extras.leave_line(turn));
         assert!(!extras.has_waiting_writer());
         assert!(extras.end_outgoing().is_some());
+        assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn the_signal_of_the_close_goes_with_the_last_who_waits() {
+        let mut extras = Extras::new(None);
+        let waits = [(); 2].map(|()| extras.wait_for_close());
+        for (wait, is_last) in waits.into_iter().zip([false, true]) {
+            drop(wait);
+            extras.stop_waiting_for_close();
+            assert_eq!(extras.is_empty(), is_last);
+        }
+        extras.stop_waiting_for_close();
         assert!(extras.is_empty());
     }
 

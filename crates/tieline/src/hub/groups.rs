@@ -27,7 +27,11 @@ impl Groups {
     }
 
     pub(super) fn insert(&mut self, name: Arc<str>) {
-        self.0.get_or_insert_default().push(name);
+        let names = self.0.get_or_insert_default();
+        if names.len() == names.capacity() {
+            names.reserve_exact((names.len() / 2).max(1));
+        }
+        names.push(name);
     }
 
     /// Removes a name; false if it is not there.

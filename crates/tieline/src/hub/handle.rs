@@ -9,8 +9,8 @@ use tieline_websocket::{CloseFrame, FrameKind};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
-    content::Content, core::Hub, inner::ConnectionInner, message_writer::MessageWriter, namespace,
-    room::SendError,
+    close_wait::CloseWait, content::Content, core::Hub, inner::ConnectionInner,
+    message_writer::MessageWriter, namespace, room::SendError,
 };
 use crate::{close::CloseReason, receipt::Receipt};
 
@@ -285,7 +285,7 @@ impl Connection {
     /// }
     /// ```
     pub async fn closed(&self) -> CloseReason {
-        self.inner.closing().cancelled().await;
+        CloseWait::new(&self.inner).over().await;
         let reason = self.inner.reason();
         reason.unwrap_or(CloseReason::Lost(io::ErrorKind::NotConnected))
     }
@@ -319,7 +319,7 @@ impl Connection {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let until_closing = self.inner.closing().run_until_cancelled_owned(future);
+        let until_closing = CloseWait::new(&self.inner).or(future);
         self.hub.tasks().spawn(until_closing)
     }
 

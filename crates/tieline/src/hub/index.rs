@@ -126,7 +126,7 @@ impl ShardIndex {
                 hasher.hash_one(conn.id.key())
             });
         if let Some(namespace) = namespace_of(conn)
-            && self.namespaces.add(&namespace.into(), conn) == 1
+            && self.namespaces.add(&namespace.into(), conn).0 == 1
         {
             self.notify(|observer| observer.gained(ScopeKey::Namespace(namespace)));
         }
@@ -134,7 +134,7 @@ impl ShardIndex {
             self.add_to_user(user, conn);
         }
         for group in conn.groups.lock().names() {
-            self.add_to_group(group, conn);
+            self.add_to_group(Arc::clone(group), conn);
         }
         self.notify(|observer| observer.entered(conn.id.key()));
         older.map_or(Inserted::Fresh, Inserted::Replaced)
@@ -251,8 +251,7 @@ impl ShardIndex {
         let mut groups = conn.groups.lock();
         let fresh = !groups.contains(&group);
         if fresh {
-            self.add_to_group(&group, conn);
-            groups.insert(group);
+            groups.insert(self.add_to_group(group, conn));
         }
         fresh
     }
@@ -302,15 +301,19 @@ impl ShardIndex {
     }
 
     fn add_to_user(&mut self, user: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if self.users.add(user, conn) == 1 {
+        if self.users.add(user, conn).0 == 1 {
             self.notify(|observer| observer.gained(ScopeKey::User(user)));
         }
     }
 
-    fn add_to_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if self.groups.add(group, conn) == 1 {
-            self.notify(|observer| observer.gained(ScopeKey::Group(group)));
+    /// Returns the name that the members share.
+    fn add_to_group(&mut self, group: Arc<str>, conn: &Arc<ConnectionInner>) -> Arc<str> {
+        let (count, shared) = self.groups.add(&group, conn);
+        if count > 1 {
+            return Arc::clone(shared);
         }
+        self.notify(|observer| observer.gained(ScopeKey::Group(&group)));
+        group
     }
 
     fn remove_from_group(&mut self, group: &str, conn: &Arc<ConnectionInner>) {

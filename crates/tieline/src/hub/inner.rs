@@ -18,7 +18,6 @@ use std::{
 use parking_lot::Mutex;
 use tieline_registry::{ClientId, id::DEFAULT_NAMESPACE};
 use tieline_websocket::{Deflate, Frame};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     content::Cast,
@@ -28,7 +27,7 @@ use super::{
     frame_batch::Reading,
     groups::Groups,
     handlers::HandlerSlot,
-    outbox::Outbox,
+    outbox::{Outbox, OwnBounds},
     remote_addr::RemoteAddr,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
@@ -79,6 +78,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) farewell: Option<ChooseFarewell>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
+    /// How much may wait for it.
+    pub(crate) bounds: OwnBounds,
     pub(crate) dialect: DialectId,
     /// What the application keeps with the connection.
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
@@ -95,7 +96,8 @@ impl ConnectionInner {
     ) -> Self {
         let state = StateCell::new();
         state.set(Activity::TAKES_DEFLATE, options.deflate);
-        let mut outbox = Outbox::new(options.deflate);
+        let slot = context.rules.slot(options.bounds);
+        let mut outbox = Outbox::new(options.deflate, slot);
         if let Some(frame) = options.first_message {
             outbox.push(frame, &context.rules);
         }
@@ -194,17 +196,6 @@ impl ConnectionInner {
     /// Why the connection closes, once it does.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
         self.send_side.lock().extras.reason().cloned()
-    }
-
-    /// What is cancelled when the connection begins to close, or is so already.
-    pub(super) fn closing(&self) -> CancellationToken {
-        let mut send_side = self.send_side.lock();
-        if !self.is_closing() {
-            return send_side.extras.closing().clone();
-        }
-        let closing = CancellationToken::new();
-        closing.cancel();
-        closing
     }
 
     pub(super) fn data(&self) -> Option<Data> {

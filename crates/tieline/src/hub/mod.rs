@@ -23,6 +23,7 @@ mod budget;
 mod claimants;
 #[cfg(feature = "cluster")]
 mod client_op;
+mod close_wait;
 mod closing;
 mod content;
 mod context;
@@ -121,6 +122,7 @@ pub(crate) use self::{
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     namespace::Namespace,
+    outbox::OwnBounds,
     task_side::TaskStream,
 };
 #[cfg(feature = "bench")]

@@ -62,8 +62,12 @@ impl Names {
         Some(&mut named.members)
     }
 
-    /// Adds a connection that is not there; returns how many members there are now.
-    pub(super) fn add(&mut self, name: &Arc<str>, conn: &Arc<ConnectionInner>) -> usize {
+    /// Adds a connection that is not there; returns how many members there are now, and the name that they share.
+    pub(super) fn add(
+        &mut self,
+        name: &Arc<str>,
+        conn: &Arc<ConnectionInner>,
+    ) -> (usize, &Arc<str>) {
         let hash = self.hasher.hash_one(&**name);
         if self.get_mut(hash, name).is_none() {
             let named = Box::new(Named {
@@ -74,13 +78,14 @@ impl Names {
             self.table
                 .insert(hash, named, |named| hasher.hash_one(&*named.name));
         }
-        let members = self.get_mut(hash, name).expect("it was added above");
+        let named = self.table.find_mut(hash, |named| *named.name == **name);
+        let Named { name, members } = &mut **named.expect("it was added above");
         members.insert(address_hash(conn), Arc::clone(conn), address_hash);
         let count = members.len();
         if count == 1 {
             self.map.insert(hash, self.shard);
         }
-        count
+        (count, name)
     }
 
     /// Removes a connection as [`Members::remove`]; returns how many members are left, too.

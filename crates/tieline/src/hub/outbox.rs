@@ -14,10 +14,14 @@ use std::{
 
 use tieline_websocket::{AnyFrame, Deflate, FrameKind};
 
-pub(crate) use self::rules::OutboxRules;
-use super::{budget::FRAME_OVERHEAD, reports::Reports};
+pub(crate) use self::{
+    bounds::{BoundsSlot, OwnBounds},
+    rules::OutboxRules,
+};
+use super::reports::Reports;
 use crate::{delivery::Delivery, written::WriteOutcome};
 
+mod bounds;
 mod discard;
 mod rules;
 
@@ -49,16 +53,39 @@ pub(crate) struct Outbox {
     written: usize,
     bytes: usize,
     pong: Option<AnyFrame>,
-    /// Whether the client negotiated compression.
-    compress: bool,
-    /// Whether what is queued counts against the budget.
-    counted: bool,
+    flags: Flags,
+    slot: BoundsSlot,
     /// Frames that were delivered and are not in the counters yet.
     uncounted: u8,
-    /// Whether a tracked frame may be queued, so that others are not looked at when they leave.
-    tracks: bool,
     /// Bytes that have left since the client was last read from while this was half full.
     left: u32,
+}
+
+/// What is either so or not, in one byte.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flags(u8);
+
+impl Flags {
+    /// The client negotiated compression.
+    const COMPRESS: Self = Self(1);
+    /// What is queued counts against the budget.
+    const COUNTED: Self = Self(1 << 1);
+    /// A tracked frame may be queued; otherwise frames are not looked at when they leave.
+    const TRACKS: Self = Self(1 << 2);
+
+    #[inline]
+    fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    #[inline]
+    fn set(&mut self, flag: Self, on: bool) {
+        self.0 = if on {
+            self.0 | flag.0
+        } else {
+            self.0 & !flag.0
+        };
+    }
 }
 
 /// The result of a write.
@@ -76,12 +103,20 @@ pub(crate) enum Written {
 pub(crate) type Write<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>;
 
 impl Outbox {
-    /// An empty outbox; `compress` if the client negotiated compression.
-    pub(crate) fn new(compress: bool) -> Self {
+    /// An empty outbox with these bounds; `compress` if the client negotiated compression.
+    pub(crate) fn new(compress: bool, slot: BoundsSlot) -> Self {
+        let mut flags = Flags::default();
+        flags.set(Flags::COMPRESS, compress);
         Self {
-            compress,
+            flags,
+            slot,
             ..Self::default()
         }
+    }
+
+    /// An empty one for the same client.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.flags.has(Flags::COMPRESS), self.slot)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -98,60 +133,9 @@ impl Outbox {
         self.bytes
     }
 
-    /// Whether one more frame stays within the bounds, the node's included.
-    pub(crate) fn fits(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
-        self.fits_beside(0, 0, frame, rules)
-    }
-
-    /// As [`Outbox::fits`], for frames that wait behind those of another outbox, within the bounds of one.
-    pub(crate) fn fits_behind(&self, front: &Self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
-        self.fits_beside(front.queue.len(), front.bytes, frame, rules)
-    }
-
-    #[inline]
-    fn fits_beside(
-        &self,
-        frames: usize,
-        bytes: usize,
-        frame: &AnyFrame,
-        rules: &OutboxRules,
-    ) -> bool {
-        self.queue.is_empty()
-            || (self.queue.len() + frames < rules.frames
-                && self.bytes + bytes + self.length(frame, rules) <= rules.bytes
-                && !rules.budget.is_exhausted())
-    }
-
-    /// Whether one more frame stays within twice the bound in bytes. Frames that only the connection's task
-    /// may write wait until it runs: a burst may then pass the bounds this far.
-    pub(crate) fn fits_burst(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
-        let overhead = self.queue.len() * FRAME_OVERHEAD;
-        self.bytes + overhead + self.length(frame, rules) <= rules.bytes.saturating_mul(2)
-            && !rules.budget.is_exhausted()
-    }
-
-    /// Whether it is so near to its bounds that it should be written before the cork ends, and that its
-    /// client should not be read from.
-    pub(crate) fn is_half_full(&self, rules: &OutboxRules) -> bool {
-        self.bytes >= rules.bytes / 2 || self.queue.len() >= rules.frames.div_ceil(2)
-    }
-
-    /// Whether the client may be read from: less than half is in use, or as much has left since it was last
-    /// read from. Under a policy that drops frames an outbox may stay full for ever, and its client must not
-    /// be mute for as long.
-    pub(crate) fn allows_reading(&self, rules: &OutboxRules) -> bool {
-        let half = u32::try_from(rules.bytes / 2).unwrap_or(u32::MAX);
-        !self.is_half_full(rules) || self.left >= half
-    }
-
     /// Notes that the client is read from.
     pub(crate) fn note_reading(&mut self) {
         self.left = 0;
-    }
-
-    /// Whether it is at its bounds or above.
-    pub(crate) fn is_full(&self, rules: &OutboxRules) -> bool {
-        self.bytes >= rules.bytes || self.queue.len() >= rules.frames
     }
 
     /// Appends a frame. Callers check [`Outbox::fits`] first, except for control frames. The frame must be
@@ -162,10 +146,12 @@ impl Outbox {
         if self.queue.capacity() == 0 {
             self.queue = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
-        if self.counted {
+        if self.is_counted() {
             rules.budget.add([&frame]);
         }
-        self.tracks |= frame.tag().is_some();
+        if frame.tag().is_some() {
+            self.flags.set(Flags::TRACKS, true);
+        }
         self.queue.push_back(frame);
     }
 
@@ -179,7 +165,7 @@ impl Outbox {
 
     /// Appends all that another outbox holds.
     pub(crate) fn append(&mut self, mut other: Self, rules: &OutboxRules) {
-        if other.counted {
+        if other.is_counted() {
             rules.budget.subtract(&other.queue);
         }
         for frame in other.queue.drain(..) {
@@ -187,10 +173,14 @@ impl Outbox {
         }
     }
 
+    fn is_counted(&self) -> bool {
+        self.flags.has(Flags::COUNTED)
+    }
+
     /// Counts what is queued against the budget, until it has left.
     pub(crate) fn count(&mut self, rules: &OutboxRules) {
-        if !self.counted && !self.queue.is_empty() {
-            self.counted = true;
+        if !self.is_counted() && !self.queue.is_empty() {
+            self.flags.set(Flags::COUNTED, true);
             rules.budget.add(&self.queue);
         }
     }
@@ -243,7 +233,7 @@ impl Outbox {
         if !self.is_empty() {
             return Ok(Written::Some);
         }
-        self.tracks = false;
+        self.flags.set(Flags::TRACKS, false);
         self.release();
         Ok(Written::All)
     }
@@ -256,7 +246,7 @@ impl Outbox {
         }
         if let Some(pong) = self.pong.take() {
             self.bytes += self.length(&pong, rules);
-            if self.counted {
+            if self.is_counted() {
                 rules.budget.add([&pong]);
             }
             self.queue.insert(usize::from(self.written > 0), pong);
@@ -307,7 +297,7 @@ impl Outbox {
         let left = u32::try_from(n).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(left);
         let (bytes, frames) = (n, self.queue.len());
-        if self.bytes == 0 && !self.counted {
+        if self.bytes == 0 && !self.is_counted() {
             // Most often, all has left.
             self.report_all(WriteOutcome::Written, reports);
             // For a few frames cheaper than `clear`.
@@ -334,9 +324,9 @@ impl Outbox {
 
     /// Takes a frame that has left the queue out of the budget.
     fn subtract(&mut self, frame: &AnyFrame, rules: &OutboxRules) {
-        if self.counted {
+        if self.is_counted() {
             rules.budget.subtract([frame]);
-            self.counted = !self.queue.is_empty();
+            self.flags.set(Flags::COUNTED, !self.queue.is_empty());
         }
     }
 
@@ -372,7 +362,7 @@ impl Outbox {
 
     #[inline]
     fn deflate<'a>(&self, rules: &'a OutboxRules) -> Option<&'a Deflate> {
-        if self.compress {
+        if self.flags.has(Flags::COMPRESS) {
             rules.deflate.as_ref()
         } else {
             None

@@ -23,10 +23,10 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// A message that begins; `compress` if the client negotiated compression.
-    pub(super) fn new(compress: bool) -> Self {
+    /// A message that begins, with an empty outbox for what waits for its end.
+    pub(super) fn new(held: Outbox) -> Self {
         Self {
-            held: Outbox::new(compress),
+            held,
             waker: None,
             since: Instant::now(),
             has_begun: false,
@@ -82,7 +82,7 @@ mod tests {
     async fn time_in_which_the_writer_waits_for_the_client_does_not_count() {
         const PATIENCE: Duration = Duration::from_secs(30);
         let is_due = |outgoing: &Outgoing| outgoing.due(PATIENCE) <= Instant::now();
-        let mut outgoing = Outgoing::new(false);
+        let mut outgoing = Outgoing::new(Outbox::default());
         advance(PATIENCE / 2).await;
         outgoing.proceed();
         outgoing.waker = Some(Waker::noop().clone());

@@ -62,8 +62,8 @@ impl Drop for Fragment<'_> {
 
 impl ConnectionInner {
     pub(super) fn begin_outgoing(&self, send_side: &mut SendGuard<'_>) {
-        let compress = self.state.is(Activity::TAKES_DEFLATE);
-        send_side.extras.begin_outgoing(Outgoing::new(compress));
+        let held = send_side.outbox.another();
+        send_side.extras.begin_outgoing(Outgoing::new(held));
         self.state.set(Activity::STREAMING, true);
     }
 

@@ -221,7 +221,7 @@ impl ConnectionInner {
         reports: &mut Reports,
     ) -> bool {
         let rules = &self.context.rules;
-        match self.context.config.slow_consumer {
+        match send_side.outbox.policy(rules) {
             SlowConsumer::DropOldest => {
                 while !self.fits(send_side, frame) {
                     let SendSide { outbox, extras, .. } = &mut **send_side;

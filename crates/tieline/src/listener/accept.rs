@@ -1,4 +1,4 @@
-//! Accepting TCP connections, until shutdown.
+//! Accepting connections, until shutdown.
 //!
 //! Owns the listening socket and the tasks of connections that are not upgraded yet.
 
@@ -15,6 +15,8 @@ use super::tls::Tls;
 use super::{
     arrival,
     http1::{Accepted, Server},
+    incoming::Incoming,
+    peer::Peer,
     proxy::Proxies,
     service::HttpService,
 };
@@ -31,7 +33,7 @@ const BACKLOG: u32 = 4096;
 /// The shortest time between two warnings.
 const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A TCP listener that serves HTTP/1.1, optionally with TLS, to any [`HttpService`].
+/// A listener that serves HTTP/1.1, optionally with TLS, to any [`HttpService`]: on a TCP port, or on a Unix socket.
 ///
 /// [`Node::serve`](crate::Node::serve) and [`Node::serve_service`](crate::Node::serve_service) run it;
 /// [`Listener::serve`] runs it without a node.
@@ -48,7 +50,7 @@ const WARN_INTERVAL: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
+    incoming: Incoming,
     server: Server,
 }
 
@@ -74,15 +76,43 @@ impl Listener {
     /// Uses a socket that is listening already.
     pub fn from_tcp(tcp: TcpListener) -> Self {
         arrival::enable(&tcp);
+        Self::new(Incoming::Tcp(tcp))
+    }
+
+    /// Uses a Unix socket, such as one for a proxy on this machine. Its clients have no address, and count for none,
+    /// unless [`Proxies`] believe the proxy about them. In a cluster, a connection counts as arriving when it is
+    /// accepted. The file of the socket is yours: it outlives the listener until you remove it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use tieline::Listener;
+    /// use tokio::net::UnixListener;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("clients.sock");
+    /// let listener = Listener::from_unix(UnixListener::bind(path)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(unix)]
+    pub fn from_unix(unix: tokio::net::UnixListener) -> Self {
+        Self::new(Incoming::Unix(unix))
+    }
+
+    fn new(incoming: Incoming) -> Self {
         Self {
-            tcp,
+            incoming,
             server: Server::new(&Config::default()),
         }
     }
 
     /// The address that it listens on.
+    ///
+    /// # Errors
+    /// If it is a Unix socket, or the system does not tell.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
+        self.incoming.local_addr()
     }
 
     /// Takes the limits of HTTP connections from a configuration instead of the defaults: those of headers,
@@ -115,7 +145,7 @@ impl Listener {
         self
     }
 
-    /// Serves TLS instead of plain TCP.
+    /// Serves TLS instead of plain HTTP.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.server.tls(tls);
@@ -132,14 +162,10 @@ impl Listener {
         let mut warned = None;
         loop {
             let next = async {
-                let (tcp, remote_addr) = accept(&self.tcp, &mut warned).await;
-                let address = self.server.counts_for(remote_addr);
+                let (tcp, peer) = accept(&self.incoming, &mut warned).await;
+                let address = self.server.counts_for(peer);
                 let place = self.server.places().take(address).await?;
-                Some(Accepted {
-                    tcp,
-                    remote_addr,
-                    place,
-                })
+                Some(Accepted { tcp, peer, place })
             };
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
@@ -151,7 +177,7 @@ impl Listener {
                 tasks.spawn(server.serve(accepted, service.clone(), stop.clone()));
             }
         }
-        drop(self.tcp);
+        drop(self.incoming);
         stop.cancel();
         tasks.close();
         let _ = tokio::time::timeout(self.server.handshake_timeout(), tasks.wait()).await;
@@ -171,9 +197,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts one connection, retrying after errors. Cancel-safe.
-async fn accept(tcp: &TcpListener, warned: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
+async fn accept(incoming: &Incoming, warned: &mut Option<Instant>) -> (TcpStream, Peer) {
     loop {
-        match tcp.accept().await {
+        match incoming.accept().await {
             Ok(accepted) => return accepted,
             // The client gave up while it waited; the next one may be fine.
             Err(e) if is_client_error(&e) => {}

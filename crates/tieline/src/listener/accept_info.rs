@@ -8,16 +8,19 @@ use tokio::time::Instant;
 
 #[cfg(feature = "tls")]
 use super::client_certificate::ClientCertificate;
+use super::peer::Peer;
 
 /// Where a request came from and when; a request extension.
 #[derive(Debug, Clone)]
 pub(crate) struct AcceptInfo {
-    /// The client's; `None` if a proxy that is believed does not say it.
-    pub(crate) remote_addr: Option<SocketAddr>,
+    /// The client, as far as proxies that are believed say who it is.
+    pub(crate) peer: Peer,
     /// When the head of the request was complete; the application's decision has its time from here.
     pub(crate) requested_at: Instant,
     /// When the client's first bytes arrived, which may be long before the accept.
     pub(crate) arrived_at: Instant,
+    /// Whether the listener has decrypted it.
+    pub(crate) is_tls: bool,
     #[cfg(feature = "tls")]
     pub(crate) client_certificate: Option<ClientCertificate>,
 }
@@ -33,5 +36,5 @@ pub(crate) struct AcceptInfo {
 /// }
 /// ```
 pub fn client_addr(extensions: &http::Extensions) -> Option<SocketAddr> {
-    extensions.get::<AcceptInfo>()?.remote_addr
+    extensions.get::<AcceptInfo>()?.peer.address()
 }

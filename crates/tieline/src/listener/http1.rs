@@ -2,14 +2,7 @@
 //!
 //! Owns the limits of headers, and when a request begins and ends. Must not know what is served.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
@@ -28,6 +21,7 @@ use super::{
     arrival,
     body::{Body, ResponseBody},
     http_stream::HttpStream,
+    peer::Peer,
     pipelining::Pipelined,
     places::{Place, PlaceGuard, Places, RequestInProgress},
     proxy::{self, Announced, Proxies},
@@ -57,7 +51,7 @@ pub(super) struct Server {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) tcp: TcpStream,
-    pub(super) remote_addr: SocketAddr,
+    pub(super) peer: Peer,
     pub(super) place: PlaceGuard,
 }
 
@@ -95,10 +89,10 @@ impl Server {
     }
 
     /// The address that a connection counts for when it is accepted: not that of a proxy.
-    pub(super) fn counts_for(&self, remote_addr: SocketAddr) -> Option<IpAddr> {
-        let address = remote_addr.ip();
-        let is_proxy = self.proxies.announces(address) || self.proxies.forwards(address);
-        (!is_proxy).then_some(address)
+    pub(super) fn counts_for(&self, peer: Peer) -> Option<IpAddr> {
+        let is_proxy = self.proxies.announces(peer) || self.proxies.forwards(peer);
+        let address = peer.address().filter(|_| !is_proxy)?;
+        Some(address.ip())
     }
 
     pub(super) fn places(&self) -> &Arc<Places> {
@@ -119,42 +113,48 @@ impl Server {
     ) {
         let Accepted {
             tcp,
-            remote_addr,
+            peer,
             place: guard,
         } = accepted;
         let place = guard.place();
         tokio::select! {
             // In this order: what the connection does decides whether it keeps its place.
             biased;
-            () = self.serve_tcp(tcp, remote_addr, place, service, stop) => {}
-            lost = place.lost() => tracing::debug!(%remote_addr, ?lost, "HTTP connection closed"),
+            () = self.serve_stream(tcp, peer, place, service, stop) => {}
+            lost = place.lost() => tracing::debug!(remote_addr = %peer, ?lost, "HTTP connection closed"),
         }
     }
 
-    async fn serve_tcp(
+    async fn serve_stream(
         &self,
         mut tcp: TcpStream,
-        remote_addr: SocketAddr,
+        accepted_from: Peer,
         place: &Arc<Place>,
         service: impl HttpService,
         stop: CancellationToken,
     ) {
-        let remote_addr = if self.proxies.announces(remote_addr.ip()) {
+        let peer = if self.proxies.announces(accepted_from) {
             // Boxed, so that connections without a header have no room for one.
-            match Box::pin(self.announced(&mut tcp, remote_addr, place)).await {
+            match Box::pin(self.announced(&mut tcp, accepted_from, place)).await {
                 Ok(client) => client,
                 Err(error) => {
-                    tracing::debug!(proxy = %remote_addr, %error, "refused a connection of a proxy");
+                    tracing::debug!(proxy = %accepted_from, %error, "refused a connection of a proxy");
                     return;
                 }
             }
         } else {
-            Some(remote_addr)
+            accepted_from
         };
+        let requested_at = Instant::now();
         let accept_info = AcceptInfo {
-            remote_addr,
-            requested_at: Instant::now(),
-            arrived_at: arrival::of(&tcp),
+            peer,
+            requested_at,
+            arrived_at: match accepted_from {
+                // The kernel does not say, and a look would take descriptors that the client may have sent.
+                Peer::Unix => requested_at,
+                Peer::Address(_) | Peer::Unknown => arrival::of(&tcp),
+            },
+            is_tls: false,
             #[cfg(feature = "tls")]
             client_certificate: None,
         };
@@ -165,6 +165,7 @@ impl Server {
                 Ok(stream) => {
                     place.bytes_arrived();
                     let accept_info = AcceptInfo {
+                        is_tls: true,
                         client_certificate: client_certificate(&stream),
                         ..accept_info
                     };
@@ -172,8 +173,7 @@ impl Server {
                         .await;
                 }
                 Err(error) => {
-                    let remote_addr = remote_addr.map(tracing::field::display);
-                    tracing::debug!(remote_addr, %error, "TLS handshake failed");
+                    tracing::debug!(remote_addr = %peer, %error, "TLS handshake failed");
                 }
             }
             return;
@@ -182,25 +182,21 @@ impl Server {
             .await;
     }
 
-    /// Who the client of a proxy is, by the header that comes first; `None` if the proxy does not say.
-    async fn announced(
-        &self,
-        tcp: &mut TcpStream,
-        proxy: SocketAddr,
-        place: &Place,
-    ) -> io::Result<Option<SocketAddr>> {
-        let client = match proxy::receive(tcp).await? {
-            Announced::Client(client) => client,
-            Announced::Proxy => return Ok(Some(proxy)),
-            Announced::Unknown => return Ok(None),
+    /// Who the client of a proxy is, by the header that comes first.
+    async fn announced(&self, tcp: &mut TcpStream, proxy: Peer, place: &Place) -> io::Result<Peer> {
+        let address = match proxy::receive(tcp).await? {
+            Announced::Client(address) => address,
+            Announced::Proxy => return Ok(proxy),
+            Announced::Unknown => return Ok(Peer::Unknown),
         };
+        let client = Peer::Address(address);
         // Another proxy may come first, whose requests are those of many.
-        if !self.proxies.forwards(client.ip()) && !place.count_for(client.ip()) {
+        if !self.proxies.forwards(client) && !place.count_for(address.ip()) {
             return Err(io::Error::other(
                 "its client has as many connections as it may have",
             ));
         }
-        Ok(Some(client))
+        Ok(client)
     }
 
     pub(super) async fn serve_http(
@@ -214,8 +210,8 @@ impl Server {
         let stream = HttpStream::new(stream, Arc::clone(place), self.handshake_timeout);
         let hold = stream.hold().clone();
         let mut first = true;
-        let remote_addr = accept_info.remote_addr;
-        let forwards = remote_addr.is_some_and(|address| self.proxies.forwards(address.ip()));
+        let peer = accept_info.peer;
+        let forwards = self.proxies.forwards(peer);
         let proxies = forwards.then(|| Arc::clone(&self.proxies));
         let may_be_upgraded = hold.clone();
         let service = service_with(move |mut request: Request<Body>| {
@@ -225,7 +221,8 @@ impl Server {
             let in_progress = place.begin_request();
             let mut accept_info = accept_info.clone();
             if let Some(proxies) = &proxies {
-                accept_info.remote_addr = proxy::client(proxies, request.headers());
+                let client = proxy::client(proxies, request.headers());
+                accept_info.peer = client.map_or(Peer::Unknown, Peer::Address);
             }
             accept_info.requested_at = Instant::now();
             if !std::mem::take(&mut first) {
@@ -251,8 +248,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            let remote_addr = remote_addr.map(tracing::field::display);
-            tracing::debug!(remote_addr, %error, "HTTP connection failed");
+            tracing::debug!(remote_addr = %peer, %error, "HTTP connection failed");
         }
     }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tokio::{io::DuplexStream, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{accept_info::AcceptInfo, http1::Server, service::HttpService};
+use super::{accept_info::AcceptInfo, http1::Server, peer::Peer, service::HttpService};
 use crate::config::Config;
 
 /// Serves a stream until it ends or is upgraded, with the default limits on headers.
@@ -22,9 +22,10 @@ pub(crate) async fn serve_in_memory(
     };
     let now = Instant::now();
     let accept_info = AcceptInfo {
-        remote_addr: Some(remote_addr),
+        peer: Peer::Address(remote_addr),
         requested_at: now,
         arrived_at: now,
+        is_tls: false,
         #[cfg(feature = "tls")]
         client_certificate: None,
     };

@@ -1,4 +1,4 @@
-//! The listener: TCP, optional TLS, HTTP/1.1.
+//! The listener: TCP or a Unix socket, optional TLS, HTTP/1.1.
 //!
 //! Owns accepting and the limits that hold before an upgrade. Must not know what is served: any
 //! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that sends no complete
@@ -14,7 +14,9 @@ mod http1;
 mod http_stream;
 #[cfg(feature = "testing")]
 mod in_memory;
+mod incoming;
 mod network;
+mod peer;
 mod pipelining;
 mod places;
 mod proxy;

@@ -9,21 +9,17 @@ use std::{
 };
 
 use tieline_registry::{
-    Cursor, MAX_INFO, Member, NameError, Position, RosterKind, RosterName, id,
-    roster_table::Verdict,
+    Cursor, MAX_INFO, Member, NameError, RosterKind, RosterName, id, roster_table::Verdict,
 };
-use tokio::{sync::mpsc, time::timeout};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout;
 
 use super::{
-    config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
+    config::{EnterOutcome, Exit, Limits, PresenceConfig, PresenceError, RosterPart},
     dispatcher::{Dispatcher, Dispatching},
     dispatching::DispatchTask,
-    following::{Following, FollowingUser},
     reader::FEW,
     shared::Shared,
     start::Tasks,
-    subscribers::QUEUE,
 };
 use crate::{cluster::Cluster, hub::Namespace};
 
@@ -76,18 +72,7 @@ pub struct Presence {
     pub(super) shared: Arc<Shared>,
     pub(super) tasks: Arc<Tasks>,
     names: Namespace,
-}
-
-/// Some members of a group, from [`Presence::page`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RosterPart {
-    /// About a thousand. One may occur in two parts; one who is a member during the whole walk is in one at least.
-    pub members: Vec<Member>,
-    /// Where the next part begins; `None` after the last one.
-    pub next: Option<Cursor>,
-    /// The end of the order of all changes when it was read.
-    pub version: Position,
+    pub(super) limits: Limits,
 }
 
 /// Start and end.
@@ -116,12 +101,14 @@ impl Presence {
         if registry.rosters().is_none() {
             return Err(PresenceError::Unsupported);
         }
+        let limits = Limits::of(&config);
         let shared = Shared::new(registry, config, cluster.registry_times());
         let shared = Arc::new(shared);
         Ok(Self {
             tasks: Arc::new(Tasks::start(&shared)),
             shared,
             names: cluster.names().clone(),
+            limits,
         })
     }
 
@@ -131,11 +118,18 @@ impl Presence {
     /// # Errors
     /// The name is longer than [`MAX_NAMESPACE`](crate::MAX_NAMESPACE) bytes, or contains a NUL.
     pub fn namespace(&self, name: &str) -> Result<Self, NameError> {
+        let names = Namespace::new(name)?;
         Ok(Self {
-            shared: Arc::clone(&self.shared),
-            tasks: Arc::clone(&self.tasks),
-            names: Namespace::new(name)?,
+            names,
+            ..self.clone()
         })
+    }
+
+    pub(super) fn limited(&self, limits: Limits) -> Self {
+        Self {
+            limits,
+            ..self.clone()
+        }
     }
 
     /// Ends this node's part in order: its users stay for the [grace](PresenceConfig::grace) from now on, and go then,
@@ -149,7 +143,7 @@ impl Presence {
         let Some(term) = self.shared.term() else {
             return Ok(());
         };
-        let grace = self.shared.config.grace;
+        let grace = self.shared.longest_grace();
         Ok(self.shared.end(term, grace).await?)
     }
 }
@@ -157,7 +151,8 @@ impl Presence {
 /// Coming and going.
 impl Presence {
     /// A connection of a user is in a group of this node. Call it once for each, and [`exit`](Self::exit) as often:
-    /// the node counts. Members are told `info` about the user; of several connections, that of the last one counts.
+    /// the node counts. Members are told `info` about the user; of several connections, that of the last one that is
+    /// not empty counts: a connection that has nothing to say of its user leaves what others have said.
     ///
     /// Waits for the registry for [`PresenceConfig::enter_timeout`] at most, and not at all if the user has been
     /// entered by this node before.
@@ -229,7 +224,7 @@ impl Presence {
         if self.shared.is_draining.load(Relaxed) {
             return Err(PresenceError::Draining);
         }
-        let Some(verdict) = self.shared.enter(roster, user, info) else {
+        let Some(verdict) = self.shared.enter(roster, (user, info), self.limits.members) else {
             return Ok(EnterOutcome::Entered);
         };
         if self.shared.is_away.load(Relaxed) {
@@ -249,12 +244,12 @@ impl Presence {
         }
         let after = match exit {
             Exit::Left => std::time::Duration::ZERO,
-            Exit::Disconnected => self.shared.config.grace,
+            Exit::Disconnected => self.limits.grace,
         };
         self.shared.exit(roster, user, after);
     }
 
-    fn roster_of(&self, kind: RosterKind, group: &str) -> Result<RosterName, NameError> {
+    pub(super) fn roster_of(&self, kind: RosterKind, group: &str) -> Result<RosterName, NameError> {
         id::check(group)?;
         Ok(RosterName::new(kind, &self.names.key(group)))
     }
@@ -262,39 +257,6 @@ impl Presence {
 
 /// Who is there.
 impl Presence {
-    /// Follows the members of a group: all of them first, then every change. The first one takes a request to the
-    /// registry, and one more for each thousand members.
-    ///
-    /// Every node that follows any group reads the changes of all groups: 0.4 µs of Redis and 150 bytes for each.
-    ///
-    /// # Errors
-    /// The name cannot be used.
-    pub async fn follow(&self, group: &str) -> Result<Following, PresenceError> {
-        Ok(self
-            .follow_roster(self.roster_of(RosterKind::Members, group)?)
-            .await)
-    }
-
-    /// Follows whether a user is [signed in](Self::sign_in) anywhere: what is now, then every change. It costs as much
-    /// as to follow a group of one.
-    ///
-    /// # Errors
-    /// The name cannot be used.
-    pub async fn follow_user(&self, user: &str) -> Result<FollowingUser, PresenceError> {
-        let roster = self.roster_of(RosterKind::Online, user)?;
-        Ok(FollowingUser::new(self.follow_roster(roster).await))
-    }
-
-    async fn follow_roster(&self, roster: RosterName) -> Following {
-        let (sender, changes) = mpsc::channel(QUEUE);
-        // The reader is there as long as this handle.
-        drop(self.tasks.follows.send((roster, sender)).await);
-        Following {
-            changes,
-            is_stale: Arc::clone(&self.tasks.is_stale),
-        }
-    }
-
     /// The members of a group, sorted by user. More than 512 are read a thousand at a time, and so need not all have
     /// been members at one moment; [`follow`](Self::follow) is exact.
     ///
@@ -378,10 +340,7 @@ impl Presence {
     /// Hands the changes of all groups to a dispatcher, while no other node does. Call it on several nodes: one of
     /// them dispatches, and another takes over within a lease and the grace when it dies.
     pub fn dispatch(&self, dispatcher: impl Dispatcher) -> Dispatching {
-        let task = DispatchTask::new(Arc::clone(&self.shared), dispatcher).run();
-        Dispatching {
-            _task: AbortOnDropHandle::new(tokio::spawn(task)),
-        }
+        DispatchTask::start(Arc::clone(&self.shared), dispatcher)
     }
 }
 

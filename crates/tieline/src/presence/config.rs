@@ -1,8 +1,11 @@
-//! Settings, errors, and what becomes of users who come and go.
+//! Settings, errors, what becomes of users who come and go, and what is answered about them.
 
 use std::time::Duration;
 
-use tieline_registry::{MAX_INFO, NameError, RegistryError};
+use tieline_registry::{Cursor, MAX_INFO, Member, NameError, Position, RegistryError};
+
+/// The longest time that can be set.
+pub(super) const MAX_TIME: Duration = Duration::from_hours(24);
 
 /// The settings of a [`Presence`](crate::Presence).
 ///
@@ -41,9 +44,8 @@ impl Default for PresenceConfig {
 
 impl PresenceConfig {
     pub(super) fn validate(&self) -> Result<(), PresenceError> {
-        const DAY: Duration = Duration::from_hours(24);
         for (name, time) in [("grace", self.grace), ("enter_timeout", self.enter_timeout)] {
-            if time > DAY {
+            if time > MAX_TIME {
                 return Err(PresenceError::Time(name));
             }
         }
@@ -51,6 +53,22 @@ impl PresenceConfig {
             return Err(PresenceError::NoMembers);
         }
         Ok(())
+    }
+}
+
+/// The limits of a handle.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) members: Option<u32>,
+    pub(super) grace: Duration,
+}
+
+impl Limits {
+    pub(super) fn of(config: &PresenceConfig) -> Self {
+        Self {
+            members: config.members,
+            grace: config.grace,
+        }
     }
 }
 
@@ -102,4 +120,16 @@ pub enum Exit {
     Left,
     /// It has ended. The user stays for [`PresenceConfig::grace`], in case another connection follows.
     Disconnected,
+}
+
+/// Some members of a group, from [`Presence::page`](crate::Presence::page).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RosterPart {
+    /// About a thousand. One may occur in two parts; one who is a member during the whole walk is in one at least.
+    pub members: Vec<Member>,
+    /// Where the next part begins; `None` after the last one.
+    pub next: Option<Cursor>,
+    /// The end of the order of all changes when it was read.
+    pub version: Position,
 }

@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, future::Future, sync::Arc};
 
 use tieline_registry::Position;
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Why a [`Dispatcher`] could not take events.
@@ -137,8 +138,38 @@ impl PresenceEvent {
 }
 
 /// Dispatches, or waits to take over, until it is dropped. From [`Presence::dispatch`](crate::Presence::dispatch).
+///
+/// The end in order: [`stop_taking`](Self::stop_taking), wait until the dispatcher has nothing under way,
+/// [`end`](Self::end), and [`Presence::drain`](crate::Presence::drain), so that another node takes over at once, behind
+/// what was done here.
 pub struct Dispatching {
-    pub(super) _task: AbortOnDropHandle<()>,
+    pub(super) mode: watch::Sender<Mode>,
+    pub(super) task: AbortOnDropHandle<()>,
+}
+
+/// What a dispatching task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Taking,
+    /// It notes how far the dispatcher is done with what it has.
+    Stopped,
+    Ended,
+}
+
+impl Dispatching {
+    /// Hands no more events on; a call of [`Dispatcher::dispatch`] that is under way is completed. How far the dispatcher
+    /// is [done](Dispatcher::done) is noted as before, and this node keeps the place.
+    pub fn stop_taking(&self) {
+        self.mode.send_replace(Mode::Stopped);
+    }
+
+    /// Ends it, after how far the dispatcher is done was noted once more: one request to the registry. What it is not
+    /// done with comes to the next one.
+    pub async fn end(self) {
+        self.mode.send_replace(Mode::Ended);
+        // An error would be that of a task which has panicked, and was reported.
+        drop(self.task.await);
+    }
 }
 
 impl fmt::Debug for Dispatching {

@@ -11,10 +11,11 @@ use tieline_registry::{
     HookReply, JournalEntry, JournalReply, Position, RegistryError, RosterKind, RosterName, Term,
     TransitionKind, id,
 };
-use tokio::time::sleep;
+use tokio::{sync::watch, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    dispatcher::{Dispatcher, PresenceEvent},
+    dispatcher::{Dispatcher, Dispatching, Mode, PresenceEvent},
     shared::Shared,
 };
 
@@ -26,16 +27,26 @@ const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)
 pub(super) struct DispatchTask<D> {
     shared: Arc<Shared>,
     dispatcher: D,
+    mode: watch::Receiver<Mode>,
 }
 
 impl<D: Dispatcher> DispatchTask<D> {
-    pub(super) fn new(shared: Arc<Shared>, dispatcher: D) -> Self {
-        Self { shared, dispatcher }
+    pub(super) fn start(shared: Arc<Shared>, dispatcher: D) -> Dispatching {
+        let (sender, mode) = watch::channel(Mode::Taking);
+        let task = Self {
+            shared,
+            dispatcher,
+            mode,
+        };
+        Dispatching {
+            mode: sender,
+            task: AbortOnDropHandle::new(tokio::spawn(task.run())),
+        }
     }
 
-    /// Runs until it is dropped.
-    pub(super) async fn run(self) {
-        loop {
+    /// Runs until it is ended or dropped.
+    async fn run(self) {
+        while self.is_taking() {
             let pause = match self.term() {
                 None => POLL,
                 Some(term) => match self.serve(&term).await {
@@ -47,8 +58,28 @@ impl<D: Dispatcher> DispatchTask<D> {
                     }
                 },
             };
-            sleep(pause).await;
+            self.wait(pause).await;
         }
+    }
+
+    fn is_taking(&self) -> bool {
+        *self.mode.borrow() == Mode::Taking
+    }
+
+    /// Waits for this long, or until the mode is another one.
+    async fn wait(&self, limit: Duration) {
+        let mut mode = self.mode.clone();
+        let now = *mode.borrow();
+        drop(timeout(limit, mode.wait_for(|mode| *mode != now)).await);
+    }
+
+    async fn ended(&self) {
+        drop(
+            self.mode
+                .clone()
+                .wait_for(|mode| *mode == Mode::Ended)
+                .await,
+        );
     }
 
     /// The term of the node, unless it drains.
@@ -77,8 +108,8 @@ impl<D: Dispatcher> DispatchTask<D> {
         is_reset: bool,
     ) -> Result<(), RegistryError> {
         let mut noted = None;
-        if is_reset {
-            self.reset(&at).await;
+        if is_reset && !self.reset(&at).await {
+            return Ok(());
         }
         let mut is_new = is_reset;
         loop {
@@ -93,6 +124,16 @@ impl<D: Dispatcher> DispatchTask<D> {
                 }
                 noted = done;
             }
+            let mode = *self.mode.borrow();
+            match mode {
+                Mode::Taking => {}
+                Mode::Ended => return Ok(()),
+                Mode::Stopped => {
+                    is_new = false;
+                    self.wait(POLL).await;
+                    continue;
+                }
+            }
             is_new = true;
             let after = at.clone();
             let asked = self.shared.ask("read the journal", |rosters| {
@@ -100,39 +141,48 @@ impl<D: Dispatcher> DispatchTask<D> {
             });
             match asked.await? {
                 JournalReply::Entries { entries, reached } => {
-                    at = reached;
                     if entries.is_empty() {
-                        sleep(POLL).await;
+                        self.wait(POLL).await;
                         is_new = false;
                     }
                     let events: Vec<_> = entries.iter().filter_map(event).collect();
-                    self.hand_on(&events).await;
+                    if self.hand_on(&events).await {
+                        at = reached;
+                    }
                 }
                 JournalReply::Broken => {
-                    at = self.tail().await?;
-                    self.reset(&at).await;
+                    let tail = self.tail().await?;
+                    if self.reset(&tail).await {
+                        at = tail;
+                    }
                 }
             }
         }
     }
 
-    /// Says that what comes is complete again from a position on.
-    async fn reset(&self, at: &Position) {
+    /// Says that what comes is complete again from a position on. Whether that was taken.
+    async fn reset(&self, at: &Position) -> bool {
         let version = at.clone();
-        self.hand_on(&[PresenceEvent::Reset { version }]).await;
+        self.hand_on(&[PresenceEvent::Reset { version }]).await
     }
 
-    /// Hands events on, until they are taken.
-    async fn hand_on(&self, events: &[PresenceEvent]) {
+    /// Hands events on, until they are taken. False if none are any more.
+    async fn hand_on(&self, events: &[PresenceEvent]) -> bool {
         if events.is_empty() {
-            return;
+            return true;
         }
         let mut pause = RETRY[0];
-        while let Err(error) = self.dispatcher.dispatch(events).await {
+        while self.is_taking() {
+            let taken = tokio::select! {
+                taken = self.dispatcher.dispatch(events) => taken,
+                () = self.ended() => return false,
+            };
+            let Err(error) = taken else { return true };
             tracing::warn!(%error, "a dispatcher did not take the changes of rosters; it gets them again");
-            sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            self.wait(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(RETRY[1]);
         }
+        false
     }
 
     /// Notes how far this dispatcher is done. False if another has taken the place.

@@ -1,4 +1,5 @@
-//! What follows of one group: all members, then every change; and of one user: whether it is signed in.
+//! What follows of one group: all members, then every change, as a stream or for one who is called; and of one user:
+//! whether it is signed in.
 
 use std::{
     fmt,
@@ -33,6 +34,13 @@ pub enum Change {
         /// The place after the last of them.
         version: Position,
     },
+}
+
+/// Is told about the groups that it follows by [`Presence::follow_by`](crate::Presence::follow_by).
+pub trait Follower: Send + Sync + 'static {
+    /// What has changed: first a snapshot, then every change after it. Calls come one after the other, from the task
+    /// that tells all followers of the node. So it must not block, nor take long: leave that to a task of yours.
+    fn on_change(&self, change: &Change);
 }
 
 /// Follows one group: a stream of [`Change`], from [`Presence::follow`](crate::Presence::follow). Dropped, it ends.

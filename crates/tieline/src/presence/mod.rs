@@ -12,6 +12,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `api` | the public [`Presence`]; it decides nothing |
+//! | `limits` | what a handle limits |
 //! | `start` | the tasks of a handle |
 //! | `writer`, `reader`, `dispatching` | the tasks: what is entered, what is followed, what is dispatched |
 //! | `subscribers` | who is told |
@@ -22,7 +23,9 @@ mod api;
 mod config;
 mod dispatcher;
 mod dispatching;
+mod follow;
 mod following;
+mod limits;
 mod reader;
 mod shared;
 mod start;
@@ -33,8 +36,8 @@ mod writer;
 pub use tieline_registry::{Member, Position, TransitionKind, roster_view::Transition};
 
 pub use self::{
-    api::{Presence, RosterPart},
-    config::{EnterOutcome, Exit, PresenceConfig, PresenceError},
+    api::Presence,
+    config::{EnterOutcome, Exit, PresenceConfig, PresenceError, RosterPart},
     dispatcher::{DispatchError, Dispatcher, Dispatching, PresenceEvent},
-    following::{Change, Following, FollowingUser},
+    following::{Change, Follower, Following, FollowingUser},
 };

@@ -1,7 +1,7 @@
 //! Reads the journal for all followers of this node.
 //!
-//! Owns when it is read. Invariant: requests follow one another, so that each answer is newer than the one before:
-//! the view depends on it.
+//! Owns when it is read, and how much at once. Invariant: the journal is read alone, after all that was asked for before
+//! is answered, so that each answer is newer than its position: the view depends on it.
 
 use std::{
     sync::{
@@ -11,41 +11,43 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use tieline_registry::{
-    JournalReply, RegistryError, RosterName,
+    JournalReply, RegistryError, RosterName, RosterPage, RosterReply,
     roster_view::{Fetch, RosterView},
 };
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    shared::Shared,
+    subscribers::{Newcomers, Subscribers},
 };
 
-use super::{following::Change, shared::Shared, subscribers::Subscribers};
-
-/// Between two reads, unless this node has entered somebody.
+/// Between two reads, unless there is something to read before.
 const POLL: Duration = Duration::from_millis(50);
 /// Members that are read at once; of larger rosters, pages are.
 pub(super) const FEW: usize = 512;
-/// Rosters or pages that are read before the journal is.
-const FETCHES: usize = 16;
+/// Rosters or pages that are asked for at once. A node that starts again follows tens of thousands: one after the other,
+/// each would wait for the round trips of all before it. Pages of a thousand cost a registry 1 ms each.
+const AT_ONCE: usize = 64;
 /// Before a request is sent again to a registry that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
-
-/// Somebody begins to follow a roster.
-pub(super) type Follow = (RosterName, mpsc::Sender<Change>);
+/// Between two looks for followers that have gone, which takes time for each.
+const SWEEP: Duration = Duration::from_secs(1);
 
 pub(super) struct Reader {
     shared: Arc<Shared>,
     view: RosterView,
     subscribers: Subscribers,
-    follows: mpsc::Receiver<Follow>,
+    newcomers: Arc<Newcomers>,
+    next_sweep: Instant,
     is_stale: Arc<AtomicBool>,
 }
 
 impl Reader {
     pub(super) fn new(
         shared: Arc<Shared>,
-        follows: mpsc::Receiver<Follow>,
+        newcomers: Arc<Newcomers>,
         is_stale: Arc<AtomicBool>,
     ) -> Self {
         let view = RosterView::new(shared.lease);
@@ -53,17 +55,17 @@ impl Reader {
             shared,
             view,
             subscribers: Subscribers::default(),
-            follows,
+            newcomers,
+            next_sweep: Instant::now(),
             is_stale,
         }
     }
 
-    /// Runs until nobody can follow any more.
+    /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
-        while self.wait().await {
-            for roster in self.subscribers.forget_gone() {
-                self.view.unfollow(&roster);
-            }
+        loop {
+            self.wait().await;
+            self.sweep();
             let read = self.step().await;
             self.subscribers.tell(&mut self.view);
             let stale = read.is_err() || self.view.is_settling();
@@ -75,45 +77,42 @@ impl Reader {
         }
     }
 
-    /// Waits until there is something to read. False once nobody can follow any more.
-    async fn wait(&mut self) -> bool {
-        if self.subscribers.is_empty() {
+    /// Waits until there is something to read.
+    async fn wait(&mut self) {
+        if !self.subscribers.is_empty() {
+            // Either way, it is time to read.
+            let _ = timeout(POLL, self.shared.to_read.notified()).await;
+        }
+        self.take_newcomers();
+        while self.subscribers.is_empty() {
             self.is_stale.store(false, Relaxed);
-            let Some(follow) = self.follows.recv().await else {
-                return false;
-            };
-            self.follow(follow);
-        } else {
-            tokio::select! {
-                follow = self.follows.recv() => match follow {
-                    Some(follow) => self.follow(follow),
-                    // Those who follow go on until they are dropped.
-                    None => sleep(POLL).await,
-                },
-                // Either way, it is time to read.
-                _ = timeout(POLL, self.shared.entered.notified()) => {}
-            }
+            self.shared.to_read.notified().await;
+            self.take_newcomers();
         }
-        while let Ok(follow) = self.follows.try_recv() {
-            self.follow(follow);
-        }
-        true
     }
 
-    fn follow(&mut self, (roster, changes): Follow) {
-        self.view.follow(&roster);
-        self.subscribers.add(roster, changes);
+    fn take_newcomers(&mut self) {
+        for (roster, listener) in self.newcomers.take() {
+            self.view.follow(&roster);
+            self.subscribers.add(roster, listener);
+        }
+    }
+
+    /// Forgets who does not follow any more.
+    fn sweep(&mut self) {
+        if Instant::now() < self.next_sweep {
+            return;
+        }
+        self.next_sweep = Instant::now() + SWEEP;
+        for roster in self.subscribers.forget_gone() {
+            self.view.unfollow(&roster);
+        }
     }
 
     /// Reads what is new.
     async fn step(&mut self) -> Result<(), RegistryError> {
         loop {
-            for _ in 0..FETCHES {
-                let Some(fetch) = self.view.next_fetch() else {
-                    break;
-                };
-                self.fetch(fetch).await?;
-            }
+            self.fetch().await?;
             let more = self.read().await?;
             self.subscribers.tell(&mut self.view);
             if !more && self.view.next_fetch().is_none() {
@@ -123,26 +122,19 @@ impl Reader {
         self.settle().await
     }
 
-    async fn fetch(&mut self, fetch: Fetch) -> Result<(), RegistryError> {
-        match fetch {
-            Fetch::Roster(name) => {
-                let asked = self.shared.ask("read a roster", |rosters| {
-                    let name = name.clone();
-                    Box::pin(async move { rosters.roster(&name, FEW).await })
-                });
-                let reply = asked.await?;
-                self.view.on_roster(&name, reply);
-            }
-            Fetch::Page(name, cursor) => {
-                let asked = self.shared.ask("read a page of a roster", |rosters| {
-                    let name = name.clone();
-                    Box::pin(async move { rosters.page(&name, cursor).await })
-                });
-                let page = asked.await?;
-                self.view.on_page(&name, page);
+    /// Reads some of the rosters that are to be read.
+    async fn fetch(&mut self) -> Result<(), RegistryError> {
+        let fetches = self.view.next_fetches(AT_ONCE).into_iter();
+        let answers = join_all(fetches.map(|fetch| ask(&self.shared, fetch))).await;
+        let mut outcome = Ok(());
+        for answer in answers {
+            match answer {
+                Ok(Answer::Roster(name, reply)) => self.view.on_roster(&name, reply),
+                Ok(Answer::Page(name, page)) => self.view.on_page(&name, page),
+                Err(error) => outcome = Err(error),
             }
         }
-        Ok(())
+        outcome
     }
 
     /// Reads the journal once. Whether there may be more.
@@ -176,5 +168,32 @@ impl Reader {
         let reply = asked.await?;
         self.view.on_beat(&reply);
         Ok(())
+    }
+}
+
+/// What was read of a roster.
+enum Answer {
+    Roster(RosterName, RosterReply),
+    Page(RosterName, RosterPage),
+}
+
+async fn ask(shared: &Shared, fetch: Fetch) -> Result<Answer, RegistryError> {
+    match fetch {
+        Fetch::Roster(name) => {
+            let asked = shared.ask("read a roster", |rosters| {
+                let name = name.clone();
+                Box::pin(async move { rosters.roster(&name, FEW).await })
+            });
+            let reply = asked.await?;
+            Ok(Answer::Roster(name, reply))
+        }
+        Fetch::Page(name, cursor) => {
+            let asked = shared.ask("read a page of a roster", |rosters| {
+                let name = name.clone();
+                Box::pin(async move { rosters.page(&name, cursor).await })
+            });
+            let page = asked.await?;
+            Ok(Answer::Page(name, page))
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -35,11 +35,13 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// There is something to enter or to remove.
     pub(super) changed: Notify,
-    /// The journal has grown, by this node.
-    pub(super) entered: Notify,
+    /// There is something to read: the journal has grown by this node, or somebody begins to follow.
+    pub(super) to_read: Notify,
     /// The registry does not answer.
     pub(super) is_away: AtomicBool,
     pub(super) is_draining: AtomicBool,
+    /// In milliseconds.
+    longest_grace: AtomicU64,
 }
 
 struct State {
@@ -53,7 +55,7 @@ impl Shared {
         config: PresenceConfig,
         (lease, timeout): (Duration, Duration),
     ) -> Self {
-        Self {
+        let shared = Self {
             registry,
             lease,
             timeout,
@@ -63,11 +65,25 @@ impl Shared {
                 waiting: HashMap::new(),
             }),
             changed: Notify::new(),
-            entered: Notify::new(),
+            to_read: Notify::new(),
             is_away: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
+            longest_grace: AtomicU64::new(0),
             config,
-        }
+        };
+        shared.note_grace(shared.config.grace);
+        shared
+    }
+
+    /// A handle has this grace.
+    pub(super) fn note_grace(&self, grace: Duration) {
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.longest_grace.fetch_max(millis, Relaxed);
+    }
+
+    /// The longest grace of all handles.
+    pub(super) fn longest_grace(&self) -> Duration {
+        Duration::from_millis(self.longest_grace.load(Relaxed))
     }
 
     /// The time of this node's state machines.
@@ -87,11 +103,11 @@ impl Shared {
     pub(super) fn enter(
         &self,
         roster: RosterName,
-        user: &str,
-        info: &str,
+        (user, info): (&str, &str),
+        limit: Option<u32>,
     ) -> Option<oneshot::Receiver<Verdict>> {
         let mut state = self.state.lock();
-        if state.table.enter(&roster, user, info) {
+        if state.table.enter_limited(&roster, (user, info), limit) {
             return None;
         }
         let (sender, verdict) = oneshot::channel();
@@ -167,14 +183,14 @@ mod tests {
         let roster = RosterName::new(RosterKind::Members, "lobby");
         for number in 0..100 {
             let user = number.to_string();
-            let verdict = shared.enter(roster.clone(), &user, "").unwrap();
+            let verdict = shared.enter(roster.clone(), (&user, ""), None).unwrap();
             shared.exit(&roster, &user, Duration::ZERO);
             assert!(verdict.await.is_err());
         }
         assert!(shared.state.lock().waiting.is_empty());
         // Nor do those pile up who enter as one who stays.
-        let _waits = shared.enter(roster.clone(), "ada", "").unwrap();
-        (0..100).for_each(|_| drop(shared.enter(roster.clone(), "ada", "")));
+        let _waits = shared.enter(roster.clone(), ("ada", ""), None).unwrap();
+        (0..100).for_each(|_| drop(shared.enter(roster.clone(), ("ada", ""), None)));
         let state = shared.state.lock();
         assert_eq!(state.waiting.values().map(Vec::len).sum::<usize>(), 2);
     }

@@ -4,20 +4,12 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    reader::{Follow, Reader},
-    shared::Shared,
-    writer::Writer,
-};
-
-/// Followers that wait to be taken in; further ones wait in their callers.
-const FOLLOWS: usize = 64;
+use super::{reader::Reader, shared::Shared, subscribers::Newcomers, writer::Writer};
 
 pub(super) struct Tasks {
-    pub(super) follows: mpsc::Sender<Follow>,
+    pub(super) newcomers: Arc<Newcomers>,
     pub(super) is_stale: Arc<AtomicBool>,
     _writer: AbortOnDropHandle<()>,
     _reader: AbortOnDropHandle<()>,
@@ -25,12 +17,17 @@ pub(super) struct Tasks {
 
 impl Tasks {
     pub(super) fn start(shared: &Arc<Shared>) -> Self {
-        let (follows, receiver) = mpsc::channel(FOLLOWS);
+        let newcomers = Arc::new(Newcomers::default());
         let is_stale = Arc::new(AtomicBool::new(false));
         let writer = Writer::new(Arc::clone(shared)).run();
-        let reader = Reader::new(Arc::clone(shared), receiver, Arc::clone(&is_stale)).run();
+        let reader = Reader::new(
+            Arc::clone(shared),
+            Arc::clone(&newcomers),
+            Arc::clone(&is_stale),
+        );
+        let reader = reader.run();
         Self {
-            follows,
+            newcomers,
             is_stale,
             _writer: AbortOnDropHandle::new(tokio::spawn(writer)),
             _reader: AbortOnDropHandle::new(tokio::spawn(reader)),

@@ -51,9 +51,13 @@ impl Writer {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            if let Err(error) = self.step().await {
-                tracing::debug!(%error, "failed to keep the rosters up to date");
-                self.has_failed = true;
+            match self.step().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "failed to keep the rosters up to date");
+                    self.has_failed = true;
+                }
             }
             self.wait().await;
         }
@@ -79,12 +83,12 @@ impl Writer {
         let _ = timeout(left, self.shared.changed.notified()).await;
     }
 
-    /// Does what there is to do now.
-    async fn step(&mut self) -> Result<(), RegistryError> {
+    /// Does what there is to do now. Whether there is more.
+    async fn step(&mut self) -> Result<bool, RegistryError> {
         if self.shared.is_draining.load(Relaxed) {
             // The term is left to its end.
             sleep_until(Instant::now() + self.shared.lease).await;
-            return Ok(());
+            return Ok(false);
         }
         self.open().await?;
         if self.has_failed || Instant::now() >= self.next_beat {
@@ -93,15 +97,22 @@ impl Writer {
         }
         if std::mem::take(&mut self.has_failed) {
             // The registry is back. Who has changed nodes meanwhile is entered there before it goes here.
-            let due = self.shared.now() + self.shared.config.grace;
+            let due = self.shared.now() + self.shared.longest_grace();
             self.shared.table(|table| table.postpone(due));
         }
-        while self.put().await? {}
+        // However much waits: a term that is not renewed is over, and then everybody has to be entered again.
+        let until = self.next_beat.min(self.next_tend);
+        let has_more = loop {
+            let has_more = self.put().await?;
+            if !has_more || Instant::now() >= until {
+                break has_more;
+            }
+        };
         self.end_old().await?;
         if Instant::now() >= self.next_tend {
             self.tend().await?;
         }
-        Ok(())
+        Ok(has_more)
     }
 
     /// Begins a term, if there is none. Its name is new, also after a request that was not answered.
@@ -109,7 +120,7 @@ impl Writer {
         if self.shared.term().is_some() {
             return Ok(());
         }
-        let term = Term::new(self.shared.lease, self.shared.config.grace);
+        let term = Term::new(self.shared.lease, self.shared.longest_grace());
         let reply = self.shared.ask("open a term", |rosters| {
             // The term outlives the future, which borrows it.
             let term = term.clone();
@@ -137,6 +148,8 @@ impl Writer {
     }
 
     async fn renew(&self, term: Term) -> Result<BeatReply, RegistryError> {
+        let grace = self.shared.longest_grace();
+        let term = Term { grace, ..term };
         let reply = self.shared.ask("renew a term", |rosters| {
             Box::pin(async move { rosters.beat(&term).await })
         });
@@ -170,7 +183,7 @@ impl Writer {
         let now = self.shared.now();
         let settled = self.shared.table(|table| table.on_reply(reply, now));
         self.shared.settle(settled);
-        self.shared.entered.notify_one();
+        self.shared.to_read.notify_one();
         failed.map_or(Ok(true), Err)
     }
 

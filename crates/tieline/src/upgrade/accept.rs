@@ -71,14 +71,11 @@ impl Upgrade {
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
         let accept_info = parts.extensions.get::<AcceptInfo>().cloned();
         let remote_addr = match &accept_info {
-            Some(info) => info.remote_addr,
+            Some(info) => info.peer.address(),
             None => connect_info_addr(parts),
         };
-        #[cfg_attr(
-            not(feature = "tls"),
-            expect(unused_mut, reason = "it has nothing else")
-        )]
         let mut request = UpgradeRequest::new(parts, remote_addr)?;
+        request.is_tls = accept_info.as_ref().is_some_and(|info| info.is_tls);
         #[cfg(feature = "tls")]
         {
             let info = accept_info.as_ref();
@@ -304,6 +301,7 @@ impl Upgrade {
             first_message: accept.first_message,
             farewell: accept.farewell,
             deflate,
+            bounds: accept.limits.outbox,
             dialect: accept.dialect,
             data: accept.data,
             handler: node.handler_slot(),

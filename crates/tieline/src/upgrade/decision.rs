@@ -10,6 +10,7 @@ use tieline_websocket::Frame;
 
 use super::refusal::Refusal;
 use crate::{
+    config::SlowConsumer,
     connection::ClientLimits,
     farewell::{ChooseFarewell, Closing, Farewell},
     hub::DialectId,
@@ -233,6 +234,41 @@ impl<S> Accept<S> {
     /// the connection. One for each connection: a further call replaces it.
     pub fn inbound_limit(mut self, limit: Arc<dyn InboundLimit>) -> Self {
         self.limits.shared = Some(limit);
+        self
+    }
+
+    /// Sets how many bytes may wait for this client, instead of [`Config::outbox_bytes`](crate::Config::outbox_bytes),
+    /// which it cannot exceed.
+    ///
+    /// Neither this nor [`outbox_frames`](Self::outbox_frames) and [`slow_consumer`](Self::slow_consumer) cost a
+    /// connection anything: clients for whom the same was chosen share it. A hub keeps 255 different choices of the
+    /// three, for as long as it lives; beyond them, clients have what the configuration says. They are for kinds of clients, and
+    /// not for a number that is computed for each.
+    ///
+    /// ```
+    /// use tieline::{Accept, SlowConsumer};
+    ///
+    /// // A ticker: whoever falls behind needs the newest prices, and no others.
+    /// let accept = Accept::new(())
+    ///     .outbox_bytes(64 * 1024)
+    ///     .slow_consumer(SlowConsumer::DropOldest);
+    /// ```
+    pub fn outbox_bytes(mut self, bytes: usize) -> Self {
+        self.limits.outbox.bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how many frames may wait for this client, instead of [`Config::outbox_frames`](crate::Config::outbox_frames),
+    /// which it cannot exceed.
+    pub fn outbox_frames(mut self, frames: usize) -> Self {
+        self.limits.outbox.frames = Some(frames);
+        self
+    }
+
+    /// Sets the policy for this client when its outbox is full, instead of
+    /// [`Config::slow_consumer`](crate::Config::slow_consumer).
+    pub fn slow_consumer(mut self, policy: SlowConsumer) -> Self {
+        self.limits.outbox.policy = Some(policy);
         self
     }
 

@@ -30,6 +30,7 @@ pub struct UpgradeRequest {
     pub(super) headers: HeaderMap,
     pub(super) remote_addr: Option<SocketAddr>,
     pub(super) handshake: handshake::Request,
+    pub(super) is_tls: bool,
     #[cfg(feature = "tls")]
     pub(super) client_certificate: Option<ClientCertificate>,
 }
@@ -45,6 +46,7 @@ impl UpgradeRequest {
             headers: parts.headers.clone(),
             remote_addr,
             handshake,
+            is_tls: false,
             #[cfg(feature = "tls")]
             client_certificate: None,
         })
@@ -75,9 +77,16 @@ impl UpgradeRequest {
     }
 
     /// The address of the client or, behind a proxy that is [not believed](crate::Proxies), of the proxy. `None` if
-    /// the HTTP server does not provide it, or a proxy that is believed does not say it.
+    /// the HTTP server does not provide it, the request came by a [Unix socket](crate::Listener::from_unix), or a proxy
+    /// that is believed does not say it.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote_addr
+    }
+
+    /// Whether the request came over TLS to a [`Listener`](crate::Listener) with a certificate. A proxy that ends TLS
+    /// says in a header of its own whether its client used it.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// The certificate of the client, if the listener [asked for one](crate::ClientAuth) and the client has one.

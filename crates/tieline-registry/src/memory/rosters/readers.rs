@@ -1,9 +1,10 @@
 //! What readers ask the rosters for.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
 use super::{Recorded, Rosters, Seat, position};
 use crate::{
+    by_user::ByUser,
     error::{RegistryError, RegistryErrorKind},
     roster::{
         HookReply, JournalReply, MAX_READ, Member, Position, RosterKind, RosterName, RosterPage,
@@ -19,8 +20,14 @@ const PAGE: usize = 1000;
 impl Rosters {
     pub(in super::super) fn roster(&self, roster: &RosterName, most: usize) -> RosterReply {
         let seats = self.members.get(roster);
-        let count = seats.map_or(0, BTreeMap::len);
-        let all = || seats.into_iter().flatten().map(member).collect();
+        let count = seats.map_or(0, ByUser::len);
+        let all = || {
+            seats
+                .into_iter()
+                .flat_map(ByUser::iter)
+                .map(member)
+                .collect()
+        };
         RosterReply {
             tail: self.tail(),
             count: u64::try_from(count).unwrap_or(u64::MAX),
@@ -31,12 +38,9 @@ impl Rosters {
     /// A cursor is the last user of the previous page.
     pub(in super::super) fn page(&self, roster: &RosterName, from: &Cursor) -> RosterPage {
         let last = String::from_utf8_lossy(&from.0);
-        let after: Bound<&str> = match &*last {
-            "" if from.0.is_empty() => Bound::Unbounded,
-            last => Bound::Excluded(last),
-        };
+        let after = (!from.0.is_empty()).then_some(&*last);
         let seats = self.members.get(roster).into_iter();
-        let seats = seats.flat_map(|seats| seats.range::<str, _>((after, Bound::Unbounded)));
+        let seats = seats.flat_map(|seats| seats.after(after));
         let members: Vec<_> = seats.take(PAGE).map(member).collect();
         let last = members.last().filter(|_| members.len() == PAGE);
         RosterPage {
@@ -76,7 +80,7 @@ impl Rosters {
             return JournalReply::Broken;
         };
         let entries = self.journal.range(found + 1..);
-        let entries = entries.filter_map(|one| one.entry.clone());
+        let entries = entries.filter_map(Recorded::entry);
         let entries: Vec<_> = entries.take(MAX_READ).collect();
         let last = entries.last().map_or(after, |last| &last.position);
         JournalReply::Entries {
@@ -107,7 +111,13 @@ impl Rosters {
         match (at, self.journal.front()) {
             (Some(at), _) => HookReply::Held(at),
             // The whole journal still stands: nothing is left out from its mark on.
-            (None, Some(Recorded { place, entry: None })) => HookReply::Reset(position(*place)),
+            (
+                None,
+                Some(Recorded {
+                    place,
+                    transition: None,
+                }),
+            ) => HookReply::Reset(position(*place)),
             (None, _) => HookReply::Reset(self.tail()),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn hubs(file: &str) -> Hubs {
     });
     let hub = tieline::Hub::new(Config::default()).unwrap();
     let cluster = Cluster::single_node(hub);
-    Hubs::new(cluster, LiveHubRules::new(rules, BTreeSet::new()))
+    Hubs::new(cluster, LiveHubRules::new(rules, BTreeMap::new()))
 }
 
 fn name(name: &str) -> HubName {

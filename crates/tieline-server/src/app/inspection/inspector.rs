@@ -18,7 +18,7 @@ use super::{
 };
 use crate::app::{
     follow::{FollowPart, FollowQuery, FollowSettings, Follows},
-    hubs::Hubs,
+    hubs::{HubHandle, Hubs},
 };
 
 /// How long a count of users and groups is shown.
@@ -77,6 +77,12 @@ impl Inspector {
 
     pub(crate) fn cluster(&self) -> &Cluster {
         self.hubs.cluster()
+    }
+
+    /// The hub of a namespace; `None` if it does not exist any more.
+    pub(crate) fn hub(&self, namespace: &str) -> Option<HubHandle> {
+        let hub = self.hubs.get(&namespace.parse().ok()?)?;
+        Some(hub.handle().clone())
     }
 
     pub(crate) fn hubs(&self) -> &Hubs {

@@ -76,11 +76,9 @@ impl Arrival {
     }
 
     /// A client with the limits of its hub. They include what the configuration of the library says of every client.
-    pub(crate) fn apply_to<S>(self, mut accept: Accept<S>) -> Accept<S> {
-        if let Some(size) = self.limits.message_size {
-            accept = accept.message_size(size);
-        }
-        accept = accept.inbound(Inbound::default());
+    pub(crate) fn apply_to<S>(self, accept: Accept<S>) -> Accept<S> {
+        let accept = self.limits.apply_to(accept);
+        let accept = accept.inbound(Inbound::default());
         match self.connected() {
             Some(limit) => accept.inbound_limit(limit),
             None => accept,

@@ -47,9 +47,7 @@ impl Bucket {
         let mut full_at = self.0.load(Ordering::Relaxed);
         loop {
             let missing = full_at.saturating_sub(now);
-            let lacks = missing
-                .saturating_add(cost.min(burst))
-                .saturating_sub(burst);
+            let lacks = lacking(missing, cost, burst);
             let wait = Duration::from_nanos(lacks);
             if wait > longest {
                 return Taken::Refused(wait);
@@ -66,6 +64,13 @@ impl Bucket {
         }
     }
 
+    /// How long it takes until an amount is there; `None` if it is. Takes nothing.
+    pub(super) fn lacks(&self, amount: usize, rate: Rate, now: Instant) -> Option<Duration> {
+        let missing = self.0.load(Ordering::Relaxed).saturating_sub(moment(now));
+        let lacks = lacking(missing, rate.time_for(amount), nanos(rate.burst));
+        (lacks > 0).then(|| Duration::from_nanos(lacks))
+    }
+
     /// Whether a new bucket would say the same.
     pub(super) fn is_full(&self, now: Instant) -> bool {
         self.0.load(Ordering::Relaxed) <= moment(now)
@@ -73,10 +78,23 @@ impl Bucket {
 }
 
 impl Rate {
+    /// Zero is refused where it is set; here it would be no limit.
+    pub(super) fn of(per_second: Option<u32>, burst: Duration) -> Option<Self> {
+        let per_second = NonZeroU32::new(per_second?)?;
+        Some(Self { per_second, burst })
+    }
+
     fn time_for(self, amount: usize) -> u64 {
         let nanos = amount as u128 * 1_000_000_000 / u128::from(self.per_second.get());
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
+}
+
+/// What has to flow in before an amount can be taken: at most a full bucket is asked for.
+fn lacking(missing: u64, cost: u64, burst: u64) -> u64 {
+    missing
+        .saturating_add(cost.min(burst))
+        .saturating_sub(burst)
 }
 
 fn moment(at: Instant) -> u64 {

@@ -28,6 +28,8 @@ pub(crate) enum Limited {
     MessageSize,
     Groups,
     Outbox,
+    /// Of backends. Of an address: those that were not authorized.
+    Requests,
 }
 
 /// What happens beyond a limit.
@@ -39,7 +41,7 @@ pub(crate) enum Action {
 }
 
 const SCOPES: usize = 4;
-const LIMITED: usize = 7;
+const LIMITED: usize = 8;
 const ACTIONS: usize = 3;
 
 /// How often each limit did what.
@@ -109,6 +111,7 @@ impl Limited {
         Self::MessageSize,
         Self::Groups,
         Self::Outbox,
+        Self::Requests,
     ];
 
     /// What can happen beyond it.
@@ -118,7 +121,8 @@ impl Limited {
             (Self::Messages | Self::Bytes, _) => &[Refused, SlowedDown, Closed],
             (Self::MessageSize | Self::Outbox, Scope::Client) => &[Closed],
             (Self::Groups, Scope::Client)
-            | (Self::Connections, Scope::User | Scope::Address | Scope::Hub) => &[Refused],
+            | (Self::Connections, Scope::User | Scope::Address | Scope::Hub)
+            | (Self::Requests, Scope::Address | Scope::Hub) => &[Refused],
             (Self::Connects, Scope::User | Scope::Address | Scope::Hub) => &[Refused, SlowedDown],
             _ => &[],
         }
@@ -133,6 +137,7 @@ impl Limited {
             Self::MessageSize => "message_size",
             Self::Groups => "groups",
             Self::Outbox => "outbox",
+            Self::Requests => "requests",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the clients of a hub, of a user and of an address may do together, on this node.
+//! What the clients of a hub, of a user and of an address may do together, and their backends, on this node.
 //!
 //! Owns how much each of them has left, and what happens beyond. Must not know how a wire refuses a client, nor
 //! where an address comes from. Invariants: what nobody limits is not counted and takes no memory; what is kept of
@@ -10,11 +10,13 @@ pub(crate) mod bucket;
 pub(crate) mod counts;
 mod quota;
 mod quotas;
+mod requests;
 mod rules;
 mod table;
 
 pub(crate) use self::{
     arrival::{Arrival, LimitExceeded},
     quotas::Quotas,
+    requests::{Attempt, TooManyRequests, whole_seconds},
     rules::HubLimits,
 };

@@ -2,9 +2,11 @@
 //!
 //! Plain values. Must not know what has been used.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
-use super::{bucket::Rate, counts::Scope};
+use tieline::{Accept, SlowConsumer};
+
+use super::{bucket::Rate, counts::Scope, requests::RequestLimits};
 use crate::config::sections::{
     hub::HubSettings,
     limits::{ConnectExcess, ExcessPolicy, Limits},
@@ -23,6 +25,16 @@ pub(crate) struct HubLimits {
     pub(crate) message_size: Option<usize>,
     /// The most groups that a client may join, if that is less than for the node.
     pub(crate) groups: Option<usize>,
+    outbox: OutboxLimits,
+    pub(crate) requests: RequestLimits,
+}
+
+/// How much may wait for a client, where that is not what the node has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OutboxLimits {
+    bytes: Option<usize>,
+    frames: Option<usize>,
+    policy: Option<SlowConsumer>,
 }
 
 /// What those may do together who share a limit.
@@ -36,8 +48,8 @@ pub(super) struct ScopeLimits {
 
 impl HubLimits {
     pub(crate) fn new(node: &Limits, hub: &HubSettings) -> Self {
-        let connects = |per_second| rate(per_second, node.connect_burst);
-        let messages = |per_second| rate(per_second, node.rate_burst);
+        let connects = |per_second| Rate::of(per_second, node.connect_burst);
+        let messages = |per_second| Rate::of(per_second, node.rate_burst);
         Self {
             client: ScopeLimits {
                 messages: messages(hub.max_message_rate_per_client.or(node.max_message_rate)),
@@ -70,7 +82,37 @@ impl HubLimits {
             rate_excess: hub.rate_excess.unwrap_or(node.rate_excess),
             message_size: hub.max_message.map(|size| size.0),
             groups: hub.max_groups,
+            outbox: OutboxLimits {
+                bytes: hub.max_outbox.map(|size| size.0),
+                frames: hub.max_outbox_frames,
+                policy: hub.slow_consumer.map(SlowConsumer::from),
+            },
+            requests: RequestLimits {
+                hub: Rate::of(hub.max_request_rate, node.rate_burst),
+                failed: Rate::of(
+                    node.max_unauthorized_request_rate_per_address,
+                    node.connect_burst,
+                ),
+                burst: node.rate_burst,
+            },
         }
+    }
+
+    /// A client that may hold as much as the hub says.
+    pub(super) fn apply_to<S>(&self, mut accept: Accept<S>) -> Accept<S> {
+        if let Some(size) = self.message_size {
+            accept = accept.message_size(size);
+        }
+        if let Some(bytes) = self.outbox.bytes {
+            accept = accept.outbox_bytes(bytes);
+        }
+        if let Some(frames) = self.outbox.frames {
+            accept = accept.outbox_frames(frames);
+        }
+        if let Some(policy) = self.outbox.policy {
+            accept = accept.slow_consumer(policy);
+        }
+        accept
     }
 
     pub(super) fn of(&self, scope: Scope) -> &ScopeLimits {
@@ -110,10 +152,4 @@ impl ScopeLimits {
     pub(super) fn is_limited(&self) -> bool {
         *self != Self::default()
     }
-}
-
-/// Zero is refused where it is set; here it would be no limit.
-fn rate(per_second: Option<u32>, burst: Duration) -> Option<Rate> {
-    let per_second = NonZeroU32::new(per_second?)?;
-    Some(Rate { per_second, burst })
 }

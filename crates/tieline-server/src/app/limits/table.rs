@@ -35,6 +35,8 @@ pub(super) struct Usage {
     pub(super) connects: Bucket,
     pub(super) messages: Bucket,
     pub(super) bytes: Bucket,
+    /// Of backends. An address: those that were not authorized.
+    pub(super) requests: Bucket,
 }
 
 /// One of the connections that count.
@@ -68,14 +70,14 @@ impl<K: Hash + Eq> Table<K> {
         }
     }
 
+    /// What is kept of a key, if anything is.
+    pub(super) fn known(&self, key: &K) -> Option<Arc<Usage>> {
+        self.shard(key).lock().entries.get(key).cloned()
+    }
+
     /// What is kept of a key, from now on; `None` if there is no room for it.
     pub(super) fn usage(&self, key: K) -> Option<Arc<Usage>> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any bits of a hash will do"
-        )]
-        let at = self.hash.hash_one(&key) as usize % SHARDS;
-        let mut shard = self.shards[at].lock();
+        let mut shard = self.shard(&key).lock();
         if let Some(usage) = shard.entries.get(&key) {
             return Some(Arc::clone(usage));
         }
@@ -89,6 +91,15 @@ impl<K: Hash + Eq> Table<K> {
             }
         }
         Some(Arc::clone(shard.entries.entry(key).or_default()))
+    }
+
+    fn shard(&self, key: &K) -> &Mutex<Shard<K>> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any bits of a hash will do"
+        )]
+        let at = self.hash.hash_one(key) as usize % SHARDS;
+        &self.shards[at]
     }
 
     /// Removes what says no more than a new entry would.
@@ -117,7 +128,7 @@ impl<K: Hash + Eq> Shard<K> {
 
 impl Usage {
     fn is_unused(&self, now: Instant) -> bool {
-        let buckets = [&self.connects, &self.messages, &self.bytes];
+        let buckets = [&self.connects, &self.messages, &self.bytes, &self.requests];
         self.connections.load(Ordering::Relaxed) == 0 && buckets.iter().all(|it| it.is_full(now))
     }
 }

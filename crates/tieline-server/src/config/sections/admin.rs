@@ -1,20 +1,22 @@
 //! The port for operators.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use crate::config::{
     option::{Invalid, Place, Setting},
     secret::Secret,
     section::section,
     types::quoted,
+    unix_socket::UnixSocket,
 };
 
 section! {
     /// The port for operators: metrics and health.
     pub(crate) struct AdminSettings in "admin" {
         listen: Option<AdminListen> = None,
-            "Address to listen on for operators, or \"off\".",
-            "It must not be that of clients. Beyond loopback it needs `admin.token`.",
+            "Address to listen on for operators, \"unix:/PATH\", or \"off\".",
+            "It must not be that of clients. Beyond loopback it needs `admin.token`. A Unix socket has the permissions \
+             0660, or those of \"unix:/PATH?mode=0600\".",
             flag: "admin-listen", without: "127.0.0.1:9464, or a free port of loopback if that one is taken";
         token: Option<Secret> = None,
             "Token that requests to the admin port must have, as \"Authorization: Bearer\".",
@@ -37,28 +39,67 @@ section! {
     }
 }
 
-/// Where operators connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether operators can connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AdminListen {
     Off,
-    At(SocketAddr),
+    At(AdminPlace),
+}
+
+/// Where operators connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AdminPlace {
+    Address(SocketAddr),
+    Unix(UnixSocket),
+}
+
+impl AdminPlace {
+    /// Whether other machines cannot connect.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Address(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+
+    /// As logs and errors name it.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Address(address) => address.to_string(),
+            Self::Unix(socket) => socket.place(),
+        }
+    }
+}
+
+impl fmt::Display for AdminPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Unix(socket) => socket.fmt(f),
+        }
+    }
 }
 
 impl Setting for AdminListen {
-    const EXPECTED: &'static str = "IP address and port, such as \"127.0.0.1:9464\", or \"off\"";
+    const EXPECTED: &'static str =
+        "IP address and port, such as \"127.0.0.1:9464\", \"unix:/PATH\", or \"off\"";
     const METAVAR: &'static str = "ADDRESS";
 
-    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
+    fn from_text(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
         if text.eq_ignore_ascii_case("off") {
             return Ok(Self::Off);
         }
-        text.parse().map(Self::At).map_err(|_| Invalid::text(text))
+        let place = match UnixSocket::parse(text, place) {
+            Some(socket) => AdminPlace::Unix(socket?),
+            None => AdminPlace::Address(text.parse().map_err(|_| Invalid::text(text))?),
+        };
+        Ok(Self::At(place))
     }
 
     fn show(&self) -> String {
         match self {
             Self::Off => quoted("off"),
-            Self::At(address) => quoted(&address.to_string()),
+            Self::At(place) => quoted(&place.to_string()),
         }
     }
 }

@@ -8,10 +8,11 @@ section! {
     /// Where the node listens, and for which hubs.
     pub(crate) struct General in "" {
         listen: Listeners = Listeners::new(SocketAddr::from(([127, 0, 0, 1], 8080))),
-            "Address to listen on for clients, or a list of addresses; \"systemd\" or \"systemd:NAME\" for sockets that \
-             systemd has opened.",
+            "Address to listen on for clients, or a list: addresses, \"http://ADDRESS\" or \"https://ADDRESS\" if only \
+             some have TLS, \"unix:/PATH\", \"systemd\" or \"systemd:NAME\" for sockets that systemd has opened.",
             "With port 0, the server picks a free port and logs it. Beyond loopback it needs `keys.primary`, \
-             `issuers` or `hub_defaults.anonymous`.",
+             `issuers` or `hub_defaults.anonymous`. A Unix socket has the permissions 0660, or those of \
+             \"unix:/PATH?mode=0600\".",
             flag: "listen";
         public_endpoints: Vec<String> = Vec::new(),
             "URLs under which clients reach the server, such as \"https://example.org\".",

@@ -2,7 +2,7 @@
 
 use tieline::Origins;
 
-use super::limits::ExcessPolicy;
+use super::limits::{ExcessPolicy, SlowConsumerPolicy};
 use crate::config::{
     option::{Invalid, Place, Setting},
     section::section,
@@ -78,6 +78,23 @@ section! {
             "Maximum number of groups that a client of the hub may join.",
             "Further joins of the client fail; a backend may join it to `limits.max_groups`.",
             without: "`limits.max_groups`", live: true;
+        max_outbox: Option<Size<usize>> = None,
+            "Maximum number of bytes queued for a client of the hub.",
+            "Beyond it, `hub_defaults.slow_consumer` applies. At most `limits.max_outbox`; a message that is longer is \
+             still sent to a client for whom nothing is queued.",
+            without: "`limits.max_outbox`", live: true;
+        max_outbox_frames: Option<usize> = None,
+            "Maximum number of messages queued for a client of the hub.",
+            "Beyond it, `hub_defaults.slow_consumer` applies. At most `limits.max_outbox_frames`.",
+            without: "`limits.max_outbox_frames`", live: true;
+        slow_consumer: Option<SlowConsumerPolicy> = None,
+            "What happens if a client of the hub falls further behind.",
+            "As for `limits.slow_consumer`.",
+            metavar: "POLICY", without: "`limits.slow_consumer`", live: true;
+        max_request_rate: Option<u32> = None,
+            "Maximum number of requests of backends per second for the hub on a node.",
+            "Further ones get 429 with Retry-After. One second's worth may come at once (`limits.rate_burst`).",
+            without: "no maximum", live: true;
     }
 }
 
@@ -95,6 +112,7 @@ impl HubSettings {
             self.max_message_rate,
             self.max_message_rate_per_user,
             self.max_message_rate_per_client,
+            self.max_request_rate,
         ];
         rates.contains(&Some(0)) || bytes.contains(&Some(Size(0)))
     }

@@ -110,6 +110,11 @@ section! {
             "What happens if more clients connect than a rate allows.",
             "\"refuse\" answers 429 with Retry-After, \"slow-down\" lets a client wait for its turn if that comes within 5 s.",
             flag: "connect-excess", metavar: "POLICY", live: true;
+        max_unauthorized_request_rate_per_address: Option<u32> = None,
+            "Maximum number of requests per second from one address with a wrong token or signature, or with none.",
+            "Beyond it, every request of a backend from there gets 429, before anything of it is checked. As \
+             `limits.max_connections_per_address`; ten seconds' worth may come at once (`limits.connect_burst`).",
+            flag: "max-unauthorized-request-rate-per-address", without: "no maximum", live: true;
         max_header: Size<usize> = Size(library().header_size),
             "Maximum size of the head of a request.",
             "Memory until the upgrade, at least 8 KiB; a longer one gets 431.",
@@ -204,6 +209,7 @@ impl Limits {
             self.max_message_rate_per_address,
             bytes,
             self.max_connect_rate_per_address,
+            self.max_unauthorized_request_rate_per_address,
         ];
         rates.contains(&Some(0))
     }

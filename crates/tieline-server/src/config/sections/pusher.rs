@@ -21,12 +21,14 @@ section! {
             live: true;
         max_members: u32 = 100,
             "Maximum number of members of a presence channel, on all nodes together.",
-            "Further users cannot subscribe. Every member is told of each that comes and goes. Give all nodes the same.";
+            "Further users cannot subscribe. Every member is told of each that comes and goes. Give all nodes the same.",
+            live: true;
         member_grace: Duration = Duration::ZERO,
             "How long a member stays in a presence channel after its last connection has ended.",
             "Whoever reconnects within it, also to another node, is not told to have gone and come; those who are \
              really gone are shown for as much longer. The information about the member stays as it was. Who unsubscribes goes \
-             at once.";
+             at once. After a crash or a drain, all members stay for the longest grace of any app.",
+            live: true;
     }
 }
 
@@ -77,6 +79,10 @@ section! {
             "Maximum number of clients of the app on a node.",
             "Further clients are refused with 4004, and do not come back by themselves.",
             without: "no maximum", live: true;
+        max_request_rate: Option<u32> = None,
+            "Maximum number of requests of backends per second for the app on a node.",
+            "Further ones get 429 with Retry-After. Instead of `hub_defaults.max_request_rate`, which all users of its hub share.",
+            without: "that of its hub", live: true;
         subscription_counts: bool = false,
             "Whether subscribers are told how many there are.",
             "A message to each subscriber of a channel whenever that changes, at most one a second.",
@@ -85,5 +91,13 @@ section! {
             "How long a cache channel keeps its last event.",
             "It is kept in the registry, once for each channel.",
             live: true;
+        max_members: Option<u32> = None,
+            "Maximum number of members of a presence channel of this app, on all nodes together.",
+            "Further users cannot subscribe; those who are members stay.",
+            without: "`pusher.max_members`", live: true;
+        member_grace: Option<Duration> = None,
+            "How long a member of this app stays after its last connection has ended.",
+            "After a crash or a drain, all members stay for the longest grace of any app.",
+            without: "`pusher.member_grace`", live: true;
     }
 }

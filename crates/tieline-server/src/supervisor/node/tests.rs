@@ -2,7 +2,7 @@
 //! cannot fill come on top: `docs/benchmarks.md` has what the process takes.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::Arc,
@@ -13,7 +13,12 @@ use allocation_counter::measure;
 use http::HeaderValue;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tieline::{Cluster, Config, Hub, Origins};
-use tokio::{runtime, sync::watch, task::yield_now, time::timeout};
+use tokio::{
+    runtime::{self, Runtime},
+    sync::watch,
+    task::yield_now,
+    time::timeout,
+};
 
 use super::*;
 use crate::{
@@ -23,13 +28,28 @@ use crate::{
         limits::HubLimits,
         role::Roles,
     },
-    config::{sections::hub::Anonymous, settings::Layers, source::Environment},
-    supervisor::phase::{DrainHandle, ServingPhase},
+    config::{
+        sections::{hub::Anonymous, pusher::AppTable},
+        settings::Layers,
+        source::Environment,
+    },
+    supervisor::{
+        listen::bind,
+        phase::{DrainHandle, ServingPhase},
+    },
     wire::{
         self,
+        pusher::{
+            self,
+            app::{Apps, LiveApps},
+            service::Pusher,
+            webhooks::{LiveWebhooks, Webhooks},
+        },
         webpubsub::upstream::{LiveHandlers, Upstream, settings::UpstreamSettings},
     },
 };
+
+mod pusher_clients;
 
 /// The tables of the index have been split by then, and grow in small steps.
 const BEFORE: usize = 1_200;
@@ -42,8 +62,8 @@ const MAX_BLOCKS: u64 = 9;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A node as `tieline serve` starts one, without event handlers.
-async fn start() -> SocketAddr {
+/// A node as `tieline serve` starts one, without event handlers, with these apps of Pusher Channels.
+async fn start(apps: &[AppTable]) -> SocketAddr {
     let layers = Layers {
         file: None,
         flags: Vec::new(),
@@ -70,20 +90,27 @@ async fn start() -> SocketAddr {
         ping_interval: Duration::from_hours(24),
         ..Config::default()
     };
-    let cluster = Cluster::single_node(Hub::with_dialects(config, wire::dialects().0).unwrap());
-    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let hubs = Hubs::new(cluster, LiveHubRules::new(rules, BTreeSet::new()));
+    let (dialects, own) = wire::dialects();
+    let cluster = Cluster::single_node(Hub::with_dialects(config, dialects).unwrap());
+    let port = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = port.listener.local_addr().unwrap();
+    let hubs = Hubs::new(cluster, LiveHubRules::new(rules, BTreeMap::new()));
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
-    let mut ready = ReadyNode::new(vec![listener], events, hubs, control, false);
+    let apps =
+        LiveApps::new(Apps::of(apps, Duration::from_mins(2), MemberLimits::default()).unwrap());
+    let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps.clone());
+    let pusher = Pusher::new((apps.clone(), webhooks), hubs.clone(), own.pusher);
+    let ready = ReadyNode::new(vec![port], events, hubs, control, false);
+    let pusher = pusher::routes(&ready.node, pusher, ready.inspector.follows());
+    let mut ready = ready.with_apps(apps, pusher);
     tokio::spawn(async move {
         let never = std::future::pending();
-        let listener = ready.listeners.pop().unwrap();
+        let port = ready.ports.pop().unwrap();
         ready
             .node
-            .serve_service(listener, ready.router, never)
+            .serve_service(port.listener, ready.router, never)
             .await
     });
     address
@@ -101,19 +128,27 @@ async fn connect(address: SocketAddr, user: usize) -> TcpStream {
     )
     .unwrap();
     client.set_nonblocking(true).unwrap();
-    let (mut received, mut length) = ([0; 2048], 0);
-    while !received[..length].ends_with(b"}") {
+    let received = read_until(&mut client, "}").await;
+    assert!(received.starts_with("HTTP/1.1 101 "), "{received}");
+    assert!(received.contains(r#""event":"connected""#), "{received}");
+    client
+}
+
+/// Reads what the server sends, until this text is there.
+async fn read_until(client: &mut TcpStream, expected: &str) -> String {
+    let (mut received, mut length) = ([0; 4096], 0);
+    loop {
         match client.read(&mut received[length..]) {
-            Ok(0) => panic!("the server has closed the connection"),
+            Ok(0) => panic!("the server has closed the connection, or sent more than was expected"),
             Ok(n) => length += n,
             Err(error) if error.kind() == ErrorKind::WouldBlock => yield_now().await,
             Err(error) => panic!("{error}"),
         }
+        let text = String::from_utf8_lossy(&received[..length]);
+        if text.contains(expected) {
+            return text.into_owned();
+        }
     }
-    let received = String::from_utf8_lossy(&received[..length]);
-    assert!(received.starts_with("HTTP/1.1 101 "), "{received}");
-    assert!(received.contains(r#""event":"connected""#), "{received}");
-    client
 }
 
 /// Both ends of each connection are in this process; shells commonly grant 1,024 descriptors.
@@ -123,13 +158,17 @@ fn raise_descriptor_limit() {
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
 }
 
+/// One thread: the counts are those of the thread that measures.
+fn runtime() -> Runtime {
+    raise_descriptor_limit();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap()
+}
+
 #[test]
 fn an_idle_client_costs_little() {
-    raise_descriptor_limit();
-    // One thread: the counts are those of the thread that measures.
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.unwrap();
-    let address = runtime.block_on(start());
+    let runtime = runtime();
+    let address = runtime.block_on(start(&[]));
     let mut clients = Vec::with_capacity(BEFORE + COUNTED);
     let mut open = |count: usize| {
         for _ in 0..count {

@@ -6,10 +6,12 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+
+use crate::app::limits::TooManyRequests;
 
 /// A request that failed.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct ApiError {
     status: StatusCode,
     kind: &'static str,
     message: String,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
@@ -26,6 +30,7 @@ impl ApiError {
             status,
             kind,
             message,
+            retry_after: None,
         }
     }
 
@@ -67,14 +72,25 @@ impl ApiError {
     }
 }
 
+impl From<TooManyRequests> for ApiError {
+    fn from(error: TooManyRequests) -> Self {
+        Self {
+            retry_after: Some(error.retry_after()),
+            ..Self::too_many(error.message())
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self {
             status,
             kind,
             message,
+            retry_after,
         } = self;
         let body = Json(json!({"__type": kind, "message": message}));
-        (status, [("x-amzn-errortype", kind)], body).into_response()
+        let retry_after = retry_after.map(|seconds| [(RETRY_AFTER, HeaderValue::from(seconds))]);
+        (status, [("x-amzn-errortype", kind)], retry_after, body).into_response()
     }
 }

@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use percent_encoding::percent_decode_str;
-use tieline::{Bytes, ClientId};
+use tieline::{Bytes, ClientId, client_addr};
 
 use super::{
     connections,
@@ -25,8 +25,11 @@ use super::{
 use tracing::Instrument;
 
 use crate::{
-    app::clock,
-    app::hubs::{HubHandle, Hubs},
+    app::{
+        clock,
+        hubs::{Hub, Hubs},
+        limits::Attempt,
+    },
     config::hub_name::HubName,
     metrics::METRICS,
     traces::spans,
@@ -72,9 +75,13 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
 impl Shared {
     async fn serve(&self, request: Request, route: &str) -> Result<Response, ApiError> {
         let (head, body) = request.into_parts();
-        let body = self.authenticate(&head, body).await?;
+        let address = client_addr(&head.extensions).map(|address| address.ip());
+        let attempt = self.hubs.attempt(address)?;
+        let body = self.authenticate(&head, body, &attempt).await?;
         let (stage, id) = target(head.uri.path())?;
         let hub = self.hub(&stage)?;
+        hub.take_request()?;
+        let hub = hub.handle();
         let cluster = hub.cluster();
         let carry_out = async {
             match head.method {
@@ -91,13 +98,19 @@ impl Shared {
     }
 
     /// The body of a request that is signed with the key pair.
-    async fn authenticate(&self, head: &Parts, body: Body) -> Result<Bytes, ApiError> {
+    async fn authenticate(
+        &self,
+        head: &Parts,
+        body: Body,
+        attempt: &Attempt,
+    ) -> Result<Bytes, ApiError> {
         let Some(keys) = self.keys.load() else {
             return Err(self.disabled());
         };
         let KeyPair { id, secret } = &*keys;
         let forbidden = |error: SignatureError| {
             METRICS.backend_refused("signature");
+            attempt.failed();
             ApiError::forbidden(error.to_string())
         };
         let signature = Signature::of(head, id, clock::now()).map_err(forbidden)?;
@@ -115,10 +128,10 @@ impl Shared {
         ApiError::forbidden(WHY)
     }
 
-    fn hub(&self, stage: &str) -> Result<HubHandle, ApiError> {
+    fn hub(&self, stage: &str) -> Result<Hub, ApiError> {
         let name = stage.parse::<HubName>().ok();
         let hub = name.and_then(|name| self.hubs.get(&name));
-        hub.map(|hub| hub.handle().clone()).ok_or_else(|| {
+        hub.ok_or_else(|| {
             ApiError::forbidden(format!(
                 "there is no hub {stage:?}; the stage, the first part of the path, is the hub"
             ))

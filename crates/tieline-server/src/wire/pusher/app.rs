@@ -18,9 +18,12 @@ use tieline::{
 };
 
 use crate::{
-    app::hubs::{Hub, Hubs},
+    app::{
+        hubs::{Hub, Hubs, MemberLimits, SharedHubs},
+        limits::TooManyRequests,
+    },
     config::{hub_name::HubName, sections::pusher::AppTable, types::Origin},
-    wire::hex,
+    wire::{hex, pusher::member_limits},
 };
 
 /// Shortest secret, in bytes. Those that Pusher and others make have 20.
@@ -57,9 +60,13 @@ pub(crate) struct AppRules {
     pub(crate) max_event: usize,
     /// Of the app, on this node.
     pub(crate) max_connections: Option<usize>,
+    /// Of backends per second, on this node, if not as its hub.
+    pub(crate) max_request_rate: Option<u32>,
     pub(crate) subscription_counts: bool,
     /// Of the last event of a cache channel.
     pub(crate) cache_expiry: Duration,
+    /// Of presence channels.
+    pub(crate) members: MemberLimits,
 }
 
 /// What is wrong with an option of the table of an app.
@@ -73,7 +80,8 @@ pub(crate) struct InvalidApp {
 }
 
 impl App {
-    fn new(table: &AppTable) -> Result<Self, (&'static str, String)> {
+    /// `members`: unless it has other limits.
+    fn new(table: &AppTable, members: MemberLimits) -> Result<Self, (&'static str, String)> {
         let id = name("id", table.id.as_deref())?;
         let key = name("key", table.key.as_deref())?;
         let Some(secret) = &table.secret else {
@@ -91,6 +99,10 @@ impl App {
             let why = "must be above zero; client_events = false refuses them all";
             return Err(("max_client_event_rate", why.into()));
         }
+        if table.max_request_rate == Some(0) {
+            let why = "must be above zero; enabled = false refuses them all";
+            return Err(("max_request_rate", why.into()));
+        }
         if !(MIN_TTL..=MAX_TTL).contains(&table.cache_expiry) {
             return Err(("cache_expiry", "must be 1s to 24h".into()));
         }
@@ -107,8 +119,10 @@ impl App {
                 max_client_event_rate: table.max_client_event_rate,
                 max_event: table.max_event.0,
                 max_connections: table.max_connections,
+                max_request_rate: table.max_request_rate,
                 subscription_counts: table.subscription_counts,
                 cache_expiry: table.cache_expiry,
+                members: member_limits::of(table, members)?,
             },
         })
     }
@@ -119,6 +133,17 @@ impl App {
             Some(name) => hubs.get(name),
             None => hubs.of_app(&self.id),
         }
+    }
+
+    /// Takes a request of a backend from what the app may have: its own, or what its hub has.
+    pub(crate) fn take_request(&self, hub: &Hub) -> Result<(), TooManyRequests> {
+        if self.rules.max_request_rate.is_none() {
+            return hub.take_request();
+        }
+        let limits = hub.rules().limits.requests;
+        let own = limits.with_rate(self.rules.max_request_rate);
+        let quotas = hub.handle().quotas();
+        quotas.take_request(own, &HubName::of_app(&self.id))
     }
 
     /// The name of that hub.
@@ -157,8 +182,12 @@ pub(crate) struct Apps {
 }
 
 impl Apps {
-    /// The apps of the settings.
-    pub(crate) fn of(tables: &[AppTable], activity_timeout: Duration) -> Result<Self, InvalidApp> {
+    /// The apps of the settings. `members`: the limits of those that have none of their own.
+    pub(crate) fn of(
+        tables: &[AppTable],
+        activity_timeout: Duration,
+        members: MemberLimits,
+    ) -> Result<Self, InvalidApp> {
         let mut apps = Self {
             activity_timeout,
             by_id: BTreeMap::new(),
@@ -166,7 +195,7 @@ impl Apps {
         };
         for (index, table) in tables.iter().enumerate() {
             let invalid = |(option, why)| InvalidApp { index, option, why };
-            let app = Arc::new(App::new(table).map_err(invalid)?);
+            let app = Arc::new(App::new(table, members).map_err(invalid)?);
             let taken = |option| {
                 let why = "is that of another app";
                 invalid((option, why.into()))
@@ -200,10 +229,23 @@ impl Apps {
         self.by_id.is_empty()
     }
 
-    /// The hubs that apps share with others.
-    pub(crate) fn shared_hubs(&self) -> BTreeSet<HubName> {
-        let apps = self.by_id.values();
-        apps.filter_map(|app| app.hub.clone()).collect()
+    /// The hubs that apps share with others. Where several share one, others may do what any of these allows.
+    pub(crate) fn shared_hubs(&self) -> SharedHubs {
+        let mut shared = SharedHubs::new();
+        for app in self.by_id.values() {
+            if let Some(hub) = &app.hub {
+                let own = app.rules.members;
+                let limits = shared.entry(hub.clone()).or_insert(own);
+                *limits = limits.max(own);
+            }
+        }
+        shared
+    }
+
+    /// The longest time that any member stays after it is gone.
+    pub(crate) fn longest_grace(&self) -> Duration {
+        let graces = self.by_id.values().map(|app| app.rules.members.grace);
+        graces.max().unwrap_or_default()
     }
 
     /// The names of the hubs of all apps, in order.
@@ -286,16 +328,23 @@ mod tests {
             max_client_event_rate: 10,
             max_event: Size(10_240),
             max_connections: None,
+            max_request_rate: None,
             subscription_counts: false,
             cache_expiry: Duration::from_mins(30),
+            max_members: None,
+            member_grace: None,
         }
     }
 
+    const MEMBERS: MemberLimits = MemberLimits {
+        most: 100,
+        grace: Duration::ZERO,
+    };
     const TIMEOUT: Duration = Duration::from_mins(2);
     const SECRET: &str = "7ad3773142a6692b25b8";
 
     fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
-        let invalid = Apps::of(tables, TIMEOUT).unwrap_err();
+        let invalid = Apps::of(tables, TIMEOUT, MEMBERS).unwrap_err();
         assert!(!invalid.why.contains(SECRET), "{invalid:?}");
         (invalid.index, invalid.option)
     }
@@ -304,7 +353,7 @@ mod tests {
     #[test]
     fn a_signature_is_that_of_the_documentation() {
         let key = "278d425bdf160c739803";
-        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)], TIMEOUT).unwrap());
+        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)], TIMEOUT, MEMBERS).unwrap());
         let app = apps.by_key(key).unwrap();
         let signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
         let text = b"1234.1234:private-foobar";
@@ -340,5 +389,31 @@ mod tests {
         assert_eq!(invalid(&[table("1", "a", &SECRET[5..])]), (0, "secret"));
         assert_eq!(invalid(&[good.clone(), table("1", "b", SECRET)]), (1, "id"));
         assert_eq!(invalid(&[good, table("2", "a", SECRET)]), (1, "key"));
+    }
+
+    #[test]
+    fn an_app_has_its_own_limits_of_members_and_a_shared_hub_the_larger_ones() {
+        let of = |id: &str, max_members, member_grace| AppTable {
+            hub: Some("chat".parse().unwrap()),
+            max_members,
+            member_grace,
+            ..table(id, id, SECRET)
+        };
+        let minute = Duration::from_mins(1);
+        let tables = [of("1", Some(7), None), of("2", None, Some(minute))];
+        let apps = Apps::of(&tables, TIMEOUT, MEMBERS).unwrap();
+        let limits = |id| {
+            let MemberLimits { most, grace } = apps.by_id(id).unwrap().rules.members;
+            (most, grace)
+        };
+        assert_eq!(limits("1"), (7, Duration::ZERO));
+        assert_eq!(limits("2"), (100, minute));
+        let shared = apps.shared_hubs();
+        let limits = shared.values().map(|limits| (limits.most, limits.grace));
+        assert_eq!(limits.collect::<Vec<_>>(), [(100, minute)]);
+        assert_eq!(apps.longest_grace(), minute);
+        assert_eq!(invalid(&[of("1", Some(0), None)]), (0, "max_members"));
+        let long = Some(member_limits::MAX_GRACE + minute);
+        assert_eq!(invalid(&[of("1", None, long)]), (0, "member_grace"));
     }
 }

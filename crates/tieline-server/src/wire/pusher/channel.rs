@@ -57,7 +57,6 @@ impl<'a> Channel<'a> {
             let kind = ChannelKind::ToUser(user);
             return is_name.then_some(Self { name, kind }).ok_or(InvalidChannel);
         }
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte);
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fits) {
             return Err(InvalidChannel);
         }
@@ -102,6 +101,11 @@ impl<'a> Channel<'a> {
     pub(super) fn needs_signature(self) -> bool {
         !matches!(self.kind, ChannelKind::Public | ChannelKind::ToUser(_))
     }
+}
+
+/// Whether the name of a channel may have this byte.
+fn fits(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'=' | b'@' | b',' | b'.' | b';')
 }
 
 #[cfg(test)]

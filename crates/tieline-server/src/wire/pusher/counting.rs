@@ -1,8 +1,8 @@
 //! Tells the subscribers of a channel, and webhooks, how many they are.
 //!
-//! Owns how often. Must not know who subscribes. Invariants: the node where the number changes asks the others and tells
-//! the subscribers of all nodes; what is told last was counted after the last change at this node; memory is bounded by
-//! the channels that have changed in the last seconds.
+//! Owns how often. Must not know who subscribes. Invariants: one node of the cluster counts a channel, and tells the
+//! subscribers of all nodes, so that what it has counted last is told last; it counts after each change of which it was
+//! told; memory is bounded by the channels that have changed in the last seconds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,10 +11,17 @@ use tokio::{runtime::Handle, time::sleep};
 
 use super::{
     app::{App, LiveApps},
+    counting_node::{ChannelChanged, counting_node},
     dialect, outgoing,
     webhooks::Webhooks,
 };
-use crate::{app::hubs::HubHandle, config::hub_name::HubName};
+use crate::{
+    app::{hubs::HubHandle, notices},
+    config::hub_name::HubName,
+};
+
+/// Between two notices to the node that counts a channel: what changes meanwhile is noticed together.
+const NOTICE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two counts of a channel.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,15 +38,18 @@ type Key = (HubName, Box<str>);
 pub(super) struct Counting {
     apps: LiveApps,
     pub(super) webhooks: Webhooks,
-    recent: Recent,
+    /// Those that were noticed.
+    noticed: Recent,
+    /// Those that were counted.
+    counted: Recent,
 }
 
-/// The channels that were counted lately or are now, and whether they have changed since.
+/// The channels of which something was done lately or is now, and whether they have changed since.
 #[derive(Debug, Default)]
 struct Recent(Mutex<HashMap<Key, bool>>);
 
 impl Recent {
-    /// Notes a change. Whether somebody has to begin to count.
+    /// Notes a change. Whether somebody has to begin.
     fn note(&self, key: &Key) -> bool {
         let mut counted = self.0.lock();
         if let Some(has_changed) = counted.get_mut(key) {
@@ -66,7 +76,8 @@ impl Counting {
         Self {
             apps,
             webhooks,
-            recent: Recent::default(),
+            noticed: Recent::default(),
+            counted: Recent::default(),
         }
     }
 
@@ -75,18 +86,53 @@ impl Counting {
         let key = (hub.name().clone(), channel.into());
         // Without a runtime, the process ends.
         if let Ok(runtime) = Handle::try_current()
-            && self.recent.note(&key)
+            && self.noticed.note(&key)
         {
             let (counting, app, hub) = (Arc::clone(self), Arc::clone(app), hub.clone());
             runtime.spawn(async move {
                 loop {
-                    sleep(counting.tell(&app.id, &hub, &key.1).await).await;
-                    if !counting.recent.has_changed(&key) {
+                    counting.notice(&app, &hub, &key.1).await;
+                    sleep(NOTICE_PAUSE).await;
+                    if !counting.noticed.has_changed(&key) {
                         return;
                     }
                 }
             });
         }
+    }
+
+    /// Has a channel counted: by the node that all choose, or else here.
+    async fn notice(self: &Arc<Self>, app: &Arc<App>, hub: &HubHandle, channel: &str) {
+        if let Some(node) = counting_node(hub.cluster(), channel) {
+            let changed = ChannelChanged {
+                app: (*app.id).into(),
+                channel: channel.into(),
+            };
+            match notices::tell(hub.cluster(), &node, &changed.text()).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::debug!(%node, %error, channel, "counts subscribers in place of another node");
+                }
+            }
+        }
+        self.count(app, hub, channel);
+    }
+
+    /// Counts a channel that has changed on any node, now or after the pause.
+    pub(super) fn count(self: &Arc<Self>, app: &Arc<App>, hub: &HubHandle, channel: &str) {
+        let key = (hub.name().clone(), channel.into());
+        if !self.counted.note(&key) {
+            return;
+        }
+        let (counting, app, hub) = (Arc::clone(self), Arc::clone(app), hub.clone());
+        tokio::spawn(async move {
+            loop {
+                sleep(counting.tell(&app.id, &hub, &key.1).await).await;
+                if !counting.counted.has_changed(&key) {
+                    return;
+                }
+            }
+        });
     }
 
     /// Counts and tells. For how long not to do that again.

@@ -42,9 +42,9 @@ impl Dialect for Pusher {
             NoteOrigin::Group(group) => Some(&**group),
             _ => None,
         };
-        let kind = channel.and_then(|name| Some(Channel::parse(name).ok()?.kind()));
-        let is_presence = kind == Some(ChannelKind::Presence);
-        let member = event.sender.filter(|_| is_presence);
+        let is_presence =
+            |name| Channel::parse(name).map(Channel::kind) == Ok(ChannelKind::Presence);
+        let member = event.sender.filter(|_| channel.is_some_and(is_presence));
         outgoing::event(&event.name, channel, &event.data, member)
     }
 }

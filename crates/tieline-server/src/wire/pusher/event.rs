@@ -4,12 +4,14 @@
 //! event: the name travels as metadata, the data as JSON if it is some, else as text. Must not know frames. Invariant:
 //! what a backend published comes out as the same text, byte for byte.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tieline::{Bytes, Note};
 
 use crate::app::{
-    about::{self, About, Metadata},
+    about::{self, About},
     channels,
     payload::{DataType, Payload},
 };
@@ -30,36 +32,31 @@ pub(super) fn of_backend(name: &str, data: &str) -> Note {
     let bytes = || Bytes::copy_from_slice(data.as_bytes());
     let json = is_json.then(|| Payload::note(DataType::Json, bytes()).ok());
     let note = json.flatten().unwrap_or_else(|| Note::text(data));
-    note.with_about(about(name, ""))
+    note.with_about(about::of_pair("", NAME, name))
 }
 
 /// An event that a client sends, on a presence channel as this member.
 pub(super) fn of_client(name: &str, data: &RawValue, member: Option<&str>) -> Option<Note> {
-    let payload = Payload::new(DataType::Json, data).ok()?;
-    let note = payload.to_note();
-    Some(note.with_about(about(name, member.unwrap_or_default())))
-}
-
-fn about(name: &str, sender: &str) -> String {
-    let metadata = Metadata::new([(NAME.to_owned(), name.to_owned())]);
-    about::of(sender, metadata.as_ref())
+    let note = Payload::json_note(data).ok()?;
+    let sender = member.unwrap_or_default();
+    Some(note.with_about(about::of_pair(sender, NAME, name)))
 }
 
 /// A note as an event.
 pub(super) struct Event<'a> {
-    pub(super) name: String,
-    pub(super) data: EventData,
+    pub(super) name: Cow<'a, str>,
+    pub(super) data: EventData<'a>,
     /// The user who sent it, if one did.
     pub(super) sender: Option<&'a str>,
 }
 
 /// The data of an event.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum EventData {
+pub(super) enum EventData<'a> {
     /// A text, whatever it says.
-    Text(String),
+    Text(Cow<'a, str>),
     /// JSON as a client sent it, which goes out as it came.
-    Json(Box<str>),
+    Json(&'a str),
 }
 
 #[derive(Deserialize)]
@@ -71,36 +68,46 @@ struct NamedEvent {
 impl<'a> Event<'a> {
     /// Reads a note; `None` if it is no message.
     pub(super) fn of_note(note: &'a Note) -> Option<Self> {
-        let About { sender, metadata } = About::parse(note.about())?;
-        let named = metadata.and_then(|json| serde_json::from_str(json.get()).ok());
-        let name = named.and_then(|NamedEvent { event }| event);
-        let name = name.unwrap_or_else(|| UNNAMED.into());
-        let data = match DataType::of_note(note)? {
-            DataType::Text | DataType::Json => std::str::from_utf8(note.data()).ok()?,
+        let (name, sender) = match about::plain_pair(note.about(), NAME) {
+            Some((sender, name)) => (Cow::Borrowed(name), sender),
+            None => read_about(note.about())?,
+        };
+        let data_type = DataType::of_note(note)?;
+        let data = match data_type {
+            DataType::Text | DataType::Json => {
+                let data = std::str::from_utf8(note.data()).ok()?;
+                if data_type == DataType::Json && name.starts_with(OF_CLIENT) {
+                    EventData::Json(data)
+                } else {
+                    EventData::Text(data.into())
+                }
+            }
             DataType::Binary | DataType::Protobuf => {
                 let payload = Payload::from_note(note)?;
                 let text: String = serde_json::from_str(payload.data().get()).ok()?;
-                let data = EventData::Text(text);
-                return Some(Self { name, data, sender });
+                EventData::Text(text.into())
             }
-        };
-        let is_json = DataType::of_note(note)? == DataType::Json && name.starts_with(OF_CLIENT);
-        let data = if is_json {
-            EventData::Json(data.into())
-        } else {
-            EventData::Text(data.to_owned())
         };
         Some(Self { name, data, sender })
     }
+}
+
+/// The name and the sender in any `about`; `None` if it is none of ours.
+fn read_about(about: &[u8]) -> Option<(Cow<'_, str>, Option<&str>)> {
+    let About { sender, metadata } = About::parse(about)?;
+    let named = metadata.and_then(|json| serde_json::from_str(json.get()).ok());
+    let name = named.and_then(|NamedEvent { event }| event);
+    Some((name.map_or(UNNAMED.into(), Cow::Owned), sender))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(note: &Note) -> (String, EventData, Option<String>) {
+    fn read(note: &Note) -> (String, EventData<'_>, Option<String>) {
         let event = Event::of_note(note).unwrap();
-        (event.name, event.data, event.sender.map(str::to_owned))
+        let sender = event.sender.map(str::to_owned);
+        (event.name.into_owned(), event.data, sender)
     }
 
     #[test]
@@ -116,11 +123,13 @@ mod tests {
             "\"\\ud800\"",
             "ü",
         ] {
-            let (name, event, sender) = read(&of_backend("greeting", data));
+            let note = of_backend("greeting", data);
+            let (name, event, sender) = read(&note);
             assert_eq!((&*name, sender), ("greeting", None));
             assert_eq!(event, EventData::Text(data.into()), "{data}");
         }
-        let (_, event, _) = read(&of_backend("client-x", "{}"));
+        let note = of_backend("client-x", "{}");
+        let (_, event, _) = read(&note);
         assert_eq!(event, EventData::Text("{}".into()));
         let is_json = |data| DataType::of_note(&of_backend("x", data)) == Some(DataType::Json);
         assert!(is_json("{\"a\": [1]}") && is_json("1"));
@@ -134,14 +143,34 @@ mod tests {
             let note = of_client("client-x", json, Some("ada")).unwrap();
             let (name, event, sender) = read(&note);
             assert_eq!((&*name, sender.as_deref()), ("client-x", Some("ada")));
-            assert_eq!(event, EventData::Json(data.into()));
+            assert_eq!(event, EventData::Json(data));
         }
+    }
+
+    #[test]
+    fn the_name_is_the_same_however_it_is_read() {
+        for about in [
+            "ada",
+            "\0{\"event\":\"x\"}\0ada",
+            "\0{\"event\":\"x\"}\0",
+            "\0{\"event\":\"\\u0078\"}\0ada",
+            "\0{ \"event\":\"x\"}\0ada",
+            "\0{\"event\":\"x\",\"event\":\"y\"}\0ada",
+            "\0{\"event\":null,\"a\":\"b\"}\0ada",
+        ] {
+            let note = Note::text("").with_about(about);
+            let event = Event::of_note(&note).unwrap();
+            let expected = read_about(about.as_bytes()).unwrap();
+            assert_eq!((event.name, event.sender), expected, "{about:?}");
+        }
+        let note = Note::text("").with_about("\0{\"event\":\"x\"}");
+        assert!(Event::of_note(&note).is_none());
     }
 
     #[test]
     fn messages_of_other_wires_are_events_too() {
         let plain = Note::text("hi").with_about(about::of("ada", None));
-        let text = |text: &str| EventData::Text(text.into());
+        let text = |text: &'static str| EventData::Text(text.into());
         assert_eq!(
             read(&plain),
             ("message".into(), text("hi"), Some("ada".into()))

@@ -165,7 +165,7 @@ fn relay(
     let Some(subscription) = client.subscriptions.get(&event.channel) else {
         return not_relayed("clients send events only to channels that they are subscribed to");
     };
-    if event.name.chars().count() > MAX_EVENT_NAME {
+    if event.name.len() > MAX_EVENT_NAME && event.name.chars().count() > MAX_EVENT_NAME {
         return not_relayed("the name of an event has at most 200 characters");
     }
     // Some SDKs throw an exception without data.

@@ -10,6 +10,7 @@ mod cache;
 mod channel;
 mod client;
 mod counting;
+mod counting_node;
 pub(crate) mod dialect;
 mod event;
 mod farewell;
@@ -17,6 +18,7 @@ mod handler;
 mod http;
 mod incoming;
 pub(crate) mod label;
+pub(crate) mod member_limits;
 mod occupant;
 mod outgoing;
 mod presence;
@@ -39,6 +41,7 @@ use crate::app::follow::Follows;
 /// The routes of the wire at a node, whose clients can be followed.
 pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher, follows: &Follows) -> Router {
     let pusher = Arc::new(pusher);
+    pusher.read_notices();
     let http = http::routes(Arc::clone(&pusher));
     let handler = PusherHandler::new(follows.clone());
     upgrade::routes(node.clone(), pusher, handler).merge(http)

@@ -85,6 +85,7 @@ impl Drop for Occupant {
         if let Some(exit) = self.exit
             && let Some(presence) = self.hub.presence()
         {
+            let presence = self.app.rules.members.of(presence);
             presence.vacate(&self.channel, exit);
         }
         self.count();

@@ -11,9 +11,13 @@ use serde_json::{json, value::RawValue};
 use tieline::Frame;
 
 use super::event::EventData;
+use crate::app::json_text;
 
 /// The data of frames that say nothing more. Some SDKs do not go on without it.
 pub(super) const EMPTY: &str = "{}";
+
+/// The most that the names and quotes of an event take.
+const PUNCTUATION: usize = r#"{"event":"","channel":"","data":,"user_id":""}"#.len();
 
 /// A frame, whatever its data is.
 #[derive(Serialize)]
@@ -125,26 +129,49 @@ pub(super) fn error(code: Option<u16>, message: &str) -> Frame {
 pub(super) fn event(
     name: &str,
     channel: Option<&str>,
-    data: &EventData,
+    data: &EventData<'_>,
     user_id: Option<&str>,
 ) -> Option<Frame> {
-    fn text<D: Serialize>(frame: &ServerFrame<'_, D>) -> Option<Frame> {
-        Some(Frame::text(serde_json::to_string(frame).ok()?))
-    }
-    match data {
-        EventData::Text(data) => text(&ServerFrame {
+    let text = match data {
+        EventData::Text(data) => serde_json::to_string(&ServerFrame {
             event: name,
             channel,
             data,
             user_id,
         }),
-        EventData::Json(json) => text(&ServerFrame {
-            event: name,
-            channel,
-            data: serde_json::from_str::<&RawValue>(json).ok()?,
-            user_id,
-        }),
+        EventData::Json(json) => {
+            let json = serde_json::from_str(json);
+            json.map(|json| event_of_client(name, channel, json, user_id))
+        }
+    };
+    Some(Frame::text(text.ok()?))
+}
+
+/// As `serde_json` writes the [`ServerFrame`], in one piece of memory: in small rooms, this is much of what an event
+/// costs.
+fn event_of_client(
+    name: &str,
+    channel: Option<&str>,
+    data: &RawValue,
+    user_id: Option<&str>,
+) -> String {
+    let texts = [Some(name), channel, Some(data.get()), user_id];
+    let length: usize = texts.into_iter().flatten().map(str::len).sum();
+    let mut frame = String::with_capacity(length + PUNCTUATION);
+    frame.push_str("{\"event\":");
+    json_text::push(&mut frame, name);
+    if let Some(channel) = channel {
+        frame.push_str(",\"channel\":");
+        json_text::push(&mut frame, channel);
     }
+    frame.push_str(",\"data\":");
+    frame.push_str(data.get());
+    if let Some(user_id) = user_id {
+        frame.push_str(",\"user_id\":");
+        json_text::push(&mut frame, user_id);
+    }
+    frame.push('}');
+    frame
 }
 
 fn encode_data(data: &impl Serialize) -> String {
@@ -164,6 +191,8 @@ fn encode(event: &str, channel: Option<&str>, data: impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn text(frame: &Frame) -> String {
@@ -172,8 +201,8 @@ mod tests {
 
     #[test]
     fn frames_match_the_wire() {
-        let data = |data: &str| EventData::Text(data.into());
-        let json = EventData::Json(r#"{"a": [1]}"#.into());
+        let data = |data: &'static str| EventData::Text(data.into());
+        let json = EventData::Json(r#"{"a": [1]}"#);
         let cases = [
             (
                 connected("1.2", Duration::from_mins(2)),
@@ -223,6 +252,23 @@ mod tests {
         ];
         for (frame, expected) in cases {
             assert_eq!(text(&frame), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_of_a_client_is_written_as_serde_json_does(
+            name: String,
+            channel: Option<String>,
+            data in "[a-z\"\\\\\u{1}ü]{0,8}",
+            user: Option<String>,
+        ) {
+            let json = json!([data, 1.5]).to_string();
+            let (channel, user_id) = (channel.as_deref(), user.as_deref());
+            let frame = event(&name, channel, &EventData::Json(&json), user_id).unwrap();
+            let data: &RawValue = serde_json::from_str(&json).unwrap();
+            let expected = ServerFrame { event: &name, channel, data, user_id };
+            prop_assert_eq!(text(&frame), serde_json::to_string(&expected).unwrap());
         }
     }
 }

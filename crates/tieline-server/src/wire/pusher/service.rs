@@ -6,10 +6,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
+use tieline::RequestError;
 
 use super::{
     app::{App, LiveApps},
     counting::Counting,
+    counting_node::ChannelChanged,
     dialect::PusherDialect,
     presence::{Rooms, WatchedUsers},
     webhooks::Webhooks,
@@ -22,8 +24,6 @@ pub(crate) struct Pusher {
     pub(super) webhooks: Webhooks,
     pub(super) hubs: Hubs,
     pub(super) dialect: PusherDialect,
-    /// Whether the node itself speaks TLS with its clients.
-    pub(super) is_tls: bool,
     pub(super) rooms: Rooms,
     pub(super) watched: WatchedUsers,
     pub(super) counting: Arc<Counting>,
@@ -43,7 +43,6 @@ impl Pusher {
         (apps, webhooks): (LiveApps, Webhooks),
         hubs: Hubs,
         dialect: PusherDialect,
-        is_tls: bool,
     ) -> Self {
         let counting = Counting::new(apps.clone(), webhooks.clone());
         Self {
@@ -51,12 +50,28 @@ impl Pusher {
             webhooks,
             hubs,
             dialect,
-            is_tls,
             rooms: Rooms::default(),
             watched: WatchedUsers::default(),
             counting: Arc::new(counting),
             clients: Mutex::default(),
         }
+    }
+
+    /// Counts the channels that other nodes have chosen this one for.
+    pub(super) fn read_notices(self: &Arc<Self>) {
+        let pusher = Arc::downgrade(self);
+        self.hubs.notices().read_by(move |text| {
+            let counted = pusher.upgrade().and_then(|pusher| {
+                let changed = ChannelChanged::parse(text)?;
+                // As the app is here: where it does not count, the other node does.
+                let app = pusher.apps.by_id(&changed.app)?;
+                let app = Some(app).filter(|app| app.rules.subscription_counts)?;
+                let hub = app.hub(&pusher.hubs)?.handle().clone();
+                pusher.counting.count(&app, &hub, &changed.channel);
+                Some(())
+            });
+            counted.ok_or_else(RequestError::unsupported)
+        });
     }
 
     /// A place in an app; `None` if it has as many clients here as it may.

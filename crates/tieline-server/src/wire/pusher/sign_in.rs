@@ -79,7 +79,9 @@ async fn try_sign_in(
     // To sign in again changes nothing.
     let is_new = client.user.is_none();
     if is_new {
-        let user = SignedIn::begin(client.hub.presence(), member).await;
+        let presence = client.hub.presence();
+        let presence = presence.map(|presence| app.rules.members.of(presence));
+        let user = SignedIn::begin(presence, member).await;
         client.user = Some(Box::new(user));
     }
     connection.emit(outgoing::signed_in(&asked.user_data));

@@ -88,7 +88,8 @@ async fn try_subscribe(
         ChannelKind::Public | ChannelKind::Private | ChannelKind::Encrypted => {}
         ChannelKind::Presence => {
             let (data, user) = (asked.channel_data.as_deref(), client.user.as_deref());
-            let entering = Membership::enter((rooms, &client.hub), connection, name, data, user);
+            let (hub, limits) = ((rooms, &client.hub), app.rules.members);
+            let entering = Membership::enter(hub, limits, connection, name, (data, user));
             member = Some(entering.await?);
         }
         ChannelKind::ToUser(user) => {

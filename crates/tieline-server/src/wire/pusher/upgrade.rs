@@ -187,7 +187,7 @@ impl<H: Handler> RouteState<H> {
         request: &UpgradeRequest,
     ) -> Result<Accept<Box<Client>>, Refused> {
         let pusher = &self.pusher;
-        if app.rules.tls_only && !pusher.is_tls && !is_forwarded_from_tls(request) {
+        if app.rules.tls_only && !request.is_tls() && !is_forwarded_from_tls(request) {
             return Err(Refused::tls_only());
         }
         if !app.origins.allow(request) {

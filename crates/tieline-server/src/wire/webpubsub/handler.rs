@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use tieline::{
     Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, ExcessVerdict, Frame, Handler,
-    JoinError, Message, RequestError,
+    Message, RequestError,
 };
 
 use super::{
@@ -17,25 +17,20 @@ use super::{
     dispatcher::{Dispatcher, ReplyTo},
     incoming::{ClientFrame, Operation},
     outgoing,
+    sender::Sender,
     session::SessionSlot,
 };
 use crate::{
     app::{
-        about::Metadata,
-        channels,
-        client_data::SharedClientData,
         connection_log, cuts,
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
-        follow::{Follows, What},
-        hubs::HubHandle,
+        follow::What,
         inspection::{self, Inspector},
-        limits::counts::{Action, Limited},
-        operations,
+        members, operations,
         payload::Payload,
         role::Permission,
-        send::send_to_group,
     },
     metrics::METRICS,
 };
@@ -56,15 +51,6 @@ pub(crate) struct WebPubSub<E: Events> {
     inspector: Arc<Inspector>,
 }
 
-/// A client that sends, and what it may do in its hub.
-#[derive(Clone, Copy)]
-struct Sender<'a> {
-    connection: &'a Connection,
-    hub: &'a HubHandle,
-    data: Option<&'a SharedClientData>,
-    follows: &'a Follows,
-}
-
 impl<E: Events> Handler for WebPubSub<E> {
     /// Boxed: the task of a connection holds it, and with more than one word would take another 128 bytes.
     type State = Box<Client<E::Memory>>;
@@ -76,6 +62,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         connection_log::accepted(connection, WIRE, kind);
         self.inspector.follows().connected(connection);
         let Client { session, hub, .. } = &mut **client;
+        members::connected(hub, connection);
         self.events.connected(connection, session, hub.cluster());
     }
 
@@ -132,6 +119,9 @@ impl<E: Events> Handler for WebPubSub<E> {
         METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
         connection_log::ended(connection, WIRE, &reason);
         cuts::closed(&client.hub, connection, &reason);
+        if let Some(data) = &client.data {
+            members::ended(data);
+        }
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }
@@ -160,9 +150,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         if inspection::is_inspection(&request) {
             return Ok(self.inspector.describe(connection));
         }
-        let changed = |connection: &Connection, change, group: &str| {
-            self.events.group_changed(connection, change, group);
-        };
+        let changed = |to: &Connection, change, of: &str| self.group_changed(to, change, of);
         operations::client::answer(&self.cluster, connection, &request, &changed).await
     }
 
@@ -170,9 +158,10 @@ impl<E: Events> Handler for WebPubSub<E> {
         if inspection::is_inspection(&request) {
             return self.inspector.answer(&request).await;
         }
-        let changed = |connection: &Connection, change, group: &str| {
-            self.events.group_changed(connection, change, group);
-        };
+        if let Some(answer) = self.inspector.hubs().notices().answer(&request) {
+            return answer;
+        }
+        let changed = |to: &Connection, change, of: &str| self.group_changed(to, change, of);
         operations::node::answer(&self.cluster, &request, &changed).await
     }
 }
@@ -198,6 +187,13 @@ impl<E: Events> WebPubSub<E> {
     /// have some left after `timeout`.
     pub(crate) async fn drain_events(&self, timeout: Duration) -> usize {
         self.events.drain(timeout).await
+    }
+
+    /// A backend has changed the groups of a client.
+    fn group_changed(&self, connection: &Connection, change: GroupChange, group: &str) {
+        let hub = self.inspector.hub(connection.namespace());
+        members::settle(members::update(hub.as_ref(), connection, group));
+        self.events.group_changed(connection, change, group);
     }
 
     async fn incoming(
@@ -307,7 +303,7 @@ impl<E: Events> WebPubSub<E> {
             }
             Operation::LeaveGroup { group } => {
                 client::check(sender.data, Permission::JoinLeaveGroup, &group)?;
-                if connection.leave(&group) {
+                if sender.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
                     events
@@ -328,55 +324,6 @@ impl<E: Events> WebPubSub<E> {
                 });
             }
         }
-        Ok(())
-    }
-}
-
-impl Sender<'_> {
-    /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives. Whether
-    /// the client was not in the group before.
-    async fn join(self, group: &str) -> Result<bool, OperationError> {
-        if let Some(data) = self.data {
-            channels::check_join(self.hub, &data.lock(), group)?;
-        }
-        let own = self.hub.rules().and_then(|rules| rules.limits.groups);
-        let joined = match own.filter(|most| self.has_groups(*most, group)) {
-            Some(most) => Err(JoinError::TooMany(most)),
-            None => self.connection.join(group),
-        };
-        let is_new = joined.map_err(|error| {
-            if let JoinError::TooMany(_) = error {
-                cuts::count(self.hub, self.connection, Limited::Groups, Action::Refused);
-            }
-            OperationError {
-                name: "BadRequest",
-                message: error.to_string(),
-            }
-        })?;
-        if !self.hub.cluster().synced().await {
-            tracing::debug!(group, "acknowledging a join before every node knows of it");
-        }
-        Ok(is_new)
-    }
-
-    /// Whether the client is in as many groups as it may join, and not in this one.
-    fn has_groups(self, most: usize, group: &str) -> bool {
-        let groups = self.connection.groups();
-        groups.len() >= most && !groups.iter().any(|own| **own == *group)
-    }
-
-    fn send_to_group(
-        self,
-        group: &str,
-        no_echo: bool,
-        payload: &Payload,
-        metadata: Option<&Metadata>,
-    ) -> Result<(), OperationError> {
-        client::check(self.data, Permission::SendToGroup, group)?;
-        channels::check_event(self.hub, metadata)?;
-        let cluster = self.hub.cluster();
-        let sent = send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
-        self.follows.sent(self.connection, sent);
         Ok(())
     }
 }

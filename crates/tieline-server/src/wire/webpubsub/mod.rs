@@ -19,6 +19,7 @@ mod outgoing;
 mod properties;
 mod refused;
 pub(crate) mod rest;
+mod sender;
 mod session;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;

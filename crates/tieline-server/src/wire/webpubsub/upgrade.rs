@@ -34,7 +34,7 @@ use crate::{
         connection_log,
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
-        limits::{Arrival, LimitExceeded},
+        limits::{Arrival, LimitExceeded, whole_seconds},
         refusals::What,
         role::Roles,
     },
@@ -339,11 +339,10 @@ struct Identity<M> {
 }
 
 fn too_many(error: LimitExceeded) -> Refused {
-    let seconds = error.retry_after.as_millis().div_ceil(1000).max(1);
     let body = format!("{error}\n");
     let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, body).header(
         RETRY_AFTER,
-        HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
+        HeaderValue::from(whole_seconds(error.retry_after)),
     );
     Refused::new(refusal, "limit")
 }

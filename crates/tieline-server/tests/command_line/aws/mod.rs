@@ -1,6 +1,6 @@
 //! The API of AWS API Gateway, by which backends reach clients.
 
-mod request;
+pub(crate) mod request;
 
 use std::{net::Ipv4Addr, sync::mpsc};
 

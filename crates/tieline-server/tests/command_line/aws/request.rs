@@ -14,11 +14,11 @@ use aws_lc_rs::{
 
 use crate::kit::{DEADLINE, tieline};
 
-pub(super) const KEY_ID: &str = "AKIDEXAMPLE";
-pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 /// A command with a key pair.
-pub(super) fn with_keys(arguments: &[&str]) -> Command {
+pub(crate) fn with_keys(arguments: &[&str]) -> Command {
     let mut command = tieline(arguments);
     command.env("TIELINE_AWS__ACCESS_KEY_ID", KEY_ID);
     command.env("TIELINE_AWS__SECRET_ACCESS_KEY", SECRET);
@@ -26,23 +26,23 @@ pub(super) fn with_keys(arguments: &[&str]) -> Command {
 }
 
 /// A request, before it is signed.
-pub(super) struct Request<'a> {
-    pub(super) method: &'a str,
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
     /// As it is sent.
-    pub(super) path: String,
-    pub(super) body: &'a [u8],
-    pub(super) secret: &'a str,
+    pub(crate) path: String,
+    pub(crate) body: &'a [u8],
+    pub(crate) secret: &'a str,
 }
 
-pub(super) struct Response {
-    pub(super) status: u16,
-    head: String,
-    pub(super) body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Response {
     /// What SDKs look at to choose an exception.
-    pub(super) fn error(&self) -> (u16, &str) {
+    pub(crate) fn error(&self) -> (u16, &str) {
         let (_, kind) = self.head.split_once("x-amzn-errortype: ").unwrap();
         let kind = kind.lines().next().unwrap();
         assert!(self.body.contains(kind), "{}", self.body);
@@ -51,7 +51,7 @@ impl Response {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(method: &'a str, id: &str, body: &'a [u8]) -> Self {
+    pub(crate) fn new(method: &'a str, id: &str, body: &'a [u8]) -> Self {
         Self {
             method,
             path: format!("/chat/@connections/{id}"),
@@ -60,13 +60,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    pub(super) fn send(&self, address: &str) -> Response {
+    pub(crate) fn send(&self, address: &str) -> Response {
         let headers = self.signed(address);
         self.send_with(address, &headers)
     }
 
     /// Sends it with these headers instead of a signature.
-    pub(super) fn send_with(&self, address: &str, headers: &str) -> Response {
+    pub(crate) fn send_with(&self, address: &str, headers: &str) -> Response {
         let Self {
             method, path, body, ..
         } = self;

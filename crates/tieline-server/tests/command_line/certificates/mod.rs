@@ -20,24 +20,24 @@ use tieline_test_servers::Authority;
 use super::kit::{Client, DEADLINE, ask_on};
 
 /// A certificate and its key, as PEM text.
-type Pair = (String, String);
-type Socket = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type Pair = (String, String);
+pub(super) type Socket = StreamOwned<ClientConnection, TcpStream>;
 
-fn issue(authority: &Authority, name: &str) -> Pair {
+pub(super) fn issue(authority: &Authority, name: &str) -> Pair {
     authority.sign(CertificateParams::new([name.to_owned()]).unwrap())
 }
 
-fn write(folder: &Path, (chain, key): &Pair) {
+pub(super) fn write(folder: &Path, (chain, key): &Pair) {
     std::fs::write(folder.join("cert.pem"), chain).unwrap();
     std::fs::write(folder.join("key.pem"), key).unwrap();
 }
 
-fn der((chain, _): &Pair) -> CertificateDer<'static> {
+pub(super) fn der((chain, _): &Pair) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()
 }
 
 /// Connects to a server whose certificate the authority has signed for a name, with a certificate of its own.
-fn connect(
+pub(super) fn connect(
     address: &str,
     authority: &Authority,
     name: &str,
@@ -71,7 +71,7 @@ fn connect(
     Ok(socket)
 }
 
-fn shown(socket: &Socket) -> CertificateDer<'static> {
+pub(super) fn shown(socket: &Socket) -> CertificateDer<'static> {
     socket.conn.peer_certificates().unwrap()[0]
         .clone()
         .into_owned()

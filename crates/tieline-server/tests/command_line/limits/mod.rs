@@ -4,9 +4,11 @@ mod connects;
 mod own;
 mod rates;
 mod reload;
+mod requests;
 
 use std::{
     net::TcpStream,
+    process::Command,
     sync::mpsc::{Receiver, sync_channel},
     time::Instant,
 };
@@ -22,7 +24,11 @@ struct Limited {
 impl Limited {
     /// With these options, by their places in the file.
     fn serve(options: &[(&str, &str)]) -> Self {
-        let mut command = tieline(&["serve", "--listen", "127.0.0.1:0"]);
+        Self::start(tieline(&["serve", "--listen", "127.0.0.1:0"]), options)
+    }
+
+    /// The same with a command that was prepared.
+    fn start(mut command: Command, options: &[(&str, &str)]) -> Self {
         for (place, value) in options {
             let variable = place.to_uppercase().replace('.', "__");
             command.env(format!("TIELINE_{variable}"), value);
@@ -52,7 +58,11 @@ impl Limited {
     }
 
     fn client(&self, user: &str) -> Client {
-        let path = format!("/client/hubs/chat?user={user}");
+        self.client_of("chat", user)
+    }
+
+    fn client_of(&self, hub: &str, user: &str) -> Client {
+        let path = format!("/client/hubs/{hub}?user={user}");
         let mut client = Client::connect_to(self.address(), &path, Client::JSON);
         assert!(client.text().contains(r#""event":"connected""#));
         client

@@ -55,6 +55,47 @@ fn a_client_whose_outbox_is_full_is_counted() {
 }
 
 #[test]
+fn a_hub_has_an_outbox_and_a_policy_of_its_own() {
+    let limited = Limited::serve(&[
+        ("limits.max_outbox", "64MiB"),
+        ("hub.small.max_outbox", "64KiB"),
+        ("hub.newest.max_outbox_frames", "3"),
+        ("hub.newest.slow_consumer", "drop-oldest"),
+    ]);
+    let mut slow = ["chat", "small", "newest"].map(|hub| {
+        let join = r#"{"type":"joinGroup","group":"g","ackId":1}"#;
+        let [mut slow, mut sender] = ["slow", "ada"].map(|user| limited.client_of(hub, user));
+        slow.send(join);
+        assert!(slow.text().contains(r#""success":true"#));
+        let data = "x".repeat(30_000);
+        // More than the kernel holds for a socket.
+        for id in 0..500 {
+            let text = format!(
+                r#"{{"type":"sendToGroup","group":"g","ackId":{id},"data":"{id} {data}"}}"#
+            );
+            sender.send(&text);
+            assert!(sender.text().contains(r#""success":true"#));
+        }
+        slow
+    });
+    let mut number = |client: usize| {
+        let text = slow[client].text();
+        let (_, data) = text.split_once(r#""data":""#).unwrap();
+        let (number, _) = data.split_once(' ').unwrap();
+        number.parse::<u32>().unwrap()
+    };
+    for id in 0..500 {
+        assert_eq!(number(0), id, "as the node has it");
+    }
+    let mut read = 1;
+    while number(2) != 499 {
+        read += 1;
+    }
+    assert!((3..500).contains(&read), "{read} of 500");
+    limited.logged(r#"scope="client" limit="outbox" action="closed" who=hub small"#);
+}
+
+#[test]
 fn limits_that_cannot_be_kept_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.toml");
@@ -69,6 +110,22 @@ fn limits_that_cannot_be_kept_are_errors() {
         ),
         (
             "[hub_defaults]\nmax_connect_rate = 0",
+            "a rate of `[hub_defaults]` or `[limits]` is zero",
+        ),
+        (
+            "[hub.chat]\nmax_outbox = \"5MiB\"",
+            "`max_outbox` of `[hub.chat]` is more than `limits.max_outbox`",
+        ),
+        (
+            "[hub_defaults]\nmax_outbox_frames = 0",
+            "`max_outbox_frames` of `[hub_defaults]` is zero",
+        ),
+        (
+            "[hub.chat]\nmax_request_rate = 0",
+            "a rate of `[hub.chat]` or `[limits]` is zero",
+        ),
+        (
+            "[limits]\nmax_unauthorized_request_rate_per_address = 0",
             "a rate of `[hub_defaults]` or `[limits]` is zero",
         ),
         (

@@ -13,7 +13,7 @@ use crate::{
 
 impl Shared {
     /// A client with these roles, each after `webpubsub.`.
-    fn web_pub_sub(&self, roles: &[&str]) -> JsonClient {
+    pub(super) fn web_pub_sub(&self, roles: &[&str]) -> JsonClient {
         let roles: Vec<_> = roles
             .iter()
             .map(|role| format!("webpubsub.{role}"))
@@ -31,7 +31,7 @@ impl Shared {
 
 impl JsonClient {
     /// Sends a request, and returns what was wrong with it: the name and the message of the error.
-    fn ask(&mut self, mut request: Value) -> Option<(String, String)> {
+    pub(super) fn ask(&mut self, mut request: Value) -> Option<(String, String)> {
         static ACKS: AtomicU64 = AtomicU64::new(1);
         request["ackId"] = json!(ACKS.fetch_add(1, Ordering::Relaxed));
         self.send(&request.to_string());
@@ -44,7 +44,7 @@ impl JsonClient {
         Some((text("name"), text("message")))
     }
 
-    fn join(&mut self, group: &str) -> Option<(String, String)> {
+    pub(super) fn join(&mut self, group: &str) -> Option<(String, String)> {
         self.ask(json!({"type": "joinGroup", "group": group}))
     }
 }

@@ -104,3 +104,38 @@ fn members_of_a_presence_channel_get_it_too() {
     assert_eq!(client.next(), event("presence-cache-a", "1"));
     client.lives();
 }
+
+#[test]
+fn an_event_that_cannot_be_kept_is_sent_to_nobody() {
+    let nodes = Nodes::two("");
+    let [one, _] = nodes.ends();
+    let mut client = Pusher::connect(one);
+    client.subscribe("cache-a");
+    assert_eq!(client.next(), miss("cache-a"));
+    client.subscribe("b");
+    publish(one, "cache-a", "1");
+    assert_eq!(client.next(), event("cache-a", "1"));
+
+    let redis = nodes.redis.as_ref().unwrap();
+    redis.stop();
+    let post = |channels: &[&str], data: &str| {
+        let event = json!({"name": "price", "channels": channels, "data": data}).to_string();
+        { Request::post("/apps/3/events", &event) }.send(one)
+    };
+    // Not to the other channel either.
+    let refused = post(&["cache-a", "b"], "2");
+    assert!(
+        refused.error(503).contains("nothing was sent"),
+        "{refused:?}"
+    );
+    // What is not kept does not need the registry.
+    assert_eq!(post(&["b"], "3").json(), "{}");
+    assert_eq!(client.next(), event("b", "3"));
+
+    redis.resume();
+    while post(&["cache-a"], "4").status != 200 {}
+    assert_eq!(client.next(), event("cache-a", "4"));
+    let mut late = Pusher::connect(one);
+    late.subscribe("cache-a");
+    assert_eq!(late.next(), event("cache-a", "4"));
+}

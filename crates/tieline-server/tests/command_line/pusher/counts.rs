@@ -1,6 +1,12 @@
 //! How many subscribers a channel has, as they are told.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use super::{Nodes, Pusher, succeeded};
 
@@ -80,4 +86,51 @@ fn nobody_is_told_of_members_or_unless_the_app_says_so() {
     let mut clients = [quiet.client(), quiet.client()];
     clients.iter_mut().for_each(|client| client.subscribe("a"));
     clients.iter_mut().for_each(Pusher::lives);
+}
+
+#[test]
+fn changes_on_several_nodes_are_told_once_for_the_cluster() {
+    const TIME: Duration = Duration::from_secs(5);
+    let nodes = Nodes::many("subscription_counts = true", 3);
+    let mut watcher = nodes.client();
+    watcher.subscribe("a");
+    let mut others: Vec<_> = { nodes.servers.iter() }
+        .map(|node| Pusher::connect(&node.addresses[0]))
+        .collect();
+    for client in &mut others {
+        client.ask_to_subscribe("a");
+    }
+    // Then the nodes know each other.
+    while watcher.next() != count("a", 4) {}
+    let (stop, begun) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let churning = others.into_iter().map(|mut client| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            loop {
+                // Something changes after all has been told, too.
+                let is_last = stop.load(Relaxed);
+                client.send(r#"{"event":"pusher:unsubscribe","data":{"channel":"a"}}"#);
+                client.ask_to_subscribe("a");
+                if is_last {
+                    return client;
+                }
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        })
+    });
+    let churning: Vec<_> = churning.collect();
+    let mut told = 0;
+    while begun.elapsed() < TIME {
+        watcher.next();
+        told += 1;
+    }
+    // Each of the nodes alone would tell so many.
+    assert!(told <= TIME.as_secs() + 2, "{told}");
+    stop.store(true, Relaxed);
+    let clients: Vec<_> = { churning.into_iter() }
+        .map(|client| client.join().unwrap())
+        .collect();
+    while watcher.next() != count("a", 4) {}
+    drop(clients);
+    while watcher.next() != count("a", 1) {}
 }

@@ -11,6 +11,7 @@ mod drain;
 mod events;
 mod frames;
 mod hostile;
+mod members_across;
 mod metrics;
 mod presence;
 mod sign_in;
@@ -34,8 +35,10 @@ const SECRET: &str = "7ad3773142a6692b25b8";
 /// Nodes with one app, and what lasts as long as they do.
 struct Nodes {
     servers: Vec<Server>,
+    /// The configuration.
+    file: String,
     _folder: TempDir,
-    _redis: Option<Redis>,
+    redis: Option<Redis>,
 }
 
 impl Nodes {
@@ -50,13 +53,18 @@ impl Nodes {
         let server = Server::serve(&[&["serve", "--config", &file], flags].concat());
         Self {
             servers: vec![server],
+            file,
             _folder: folder,
-            _redis: None,
+            redis: None,
         }
     }
 
     /// Two nodes of a cluster.
     fn two(app: &str) -> Self {
+        Self::many(app, 2)
+    }
+
+    fn many(app: &str, count: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         let redis = runtime.block_on(Redis::start());
@@ -66,9 +74,10 @@ impl Nodes {
         let flags = [&flags[..], &["--peers-listen", "127.0.0.1:0"]].concat();
         let node = || Server::start(tieline(&flags), drop);
         Self {
-            servers: vec![node(), node()],
+            servers: (0..count).map(|_| node()).collect(),
+            file: file.clone(),
             _folder: folder,
-            _redis: Some(redis),
+            redis: Some(redis),
         }
     }
 
@@ -98,7 +107,12 @@ struct Shared {
 
 /// Backends ask the first node, and clients are on the second.
 fn shared() -> Shared {
-    let (folder, file) = configuration("hub = \"chat\"\nclient_events = true", "");
+    shared_with("client_events = true", "")
+}
+
+/// The same with further lines of the app's table, and for the nodes.
+fn shared_with(app: &str, node: &str) -> Shared {
+    let (folder, file) = configuration(&format!("hub = \"chat\"\n{app}"), node);
     Shared {
         nodes: rest::Nodes::with_flags(&["--config", &file], &[]),
         _folder: folder,

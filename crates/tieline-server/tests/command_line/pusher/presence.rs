@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{KEY, Nodes, Pusher, is_told_twice};
 use crate::kit::DEADLINE;
 
-const CHANNEL: &str = "presence-lobby";
+pub(super) const CHANNEL: &str = "presence-lobby";
 
 impl Pusher {
     /// Asks to subscribe to a presence channel, as the member that the data says.
-    fn ask_to_enter(&mut self, data: &str) {
+    pub(super) fn ask_to_enter(&mut self, data: &str) {
         let auth = self.auth(CHANNEL, Some(data));
         let data = json!({"channel": CHANNEL, "auth": auth, "channel_data": data});
         self.send(&json!({"event": "pusher:subscribe", "data": data}).to_string());
@@ -17,7 +17,7 @@ impl Pusher {
 
     /// Enters, and returns the data of the answer.
     #[track_caller]
-    fn enter(&mut self, data: &str) -> Value {
+    pub(super) fn enter(&mut self, data: &str) -> Value {
         self.ask_to_enter(data);
         self.event("pusher_internal:subscription_succeeded")["presence"].take()
     }
@@ -40,7 +40,7 @@ impl Pusher {
         assert_eq!(&self.event(&format!("pusher_internal:{event}")), member);
     }
 
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         let leave = json!({"event": "pusher:unsubscribe", "data": {"channel": CHANNEL}});
         self.send(&leave.to_string());
     }
@@ -160,6 +160,25 @@ fn who_is_no_member_is_told_why() {
         // Told twice.
         second.next();
     }
+}
+
+#[test]
+fn the_limits_of_an_app_are_its_own() {
+    let app = "max_members = 2\nmember_grace = \"0s\"";
+    let node = "[pusher]\nmax_members = 1\nmember_grace = \"1h\"";
+    let nodes = Nodes::with(app, node, &[]);
+    let mut ada = nodes.client();
+    ada.enter(r#"{"user_id":"ada"}"#);
+    let mut joan = nodes.client();
+    joan.enter(r#"{"user_id":"joan"}"#);
+    ada.hears_of("member_added", &json!({"user_id": "joan"}));
+    let mut mary = nodes.client();
+    mary.ask_to_enter(r#"{"user_id":"mary"}"#);
+    is_told_twice(&mut mary, CHANNEL, "LimitReached", 403);
+    drop(joan);
+    // At once, and not after an hour.
+    ada.hears_of("member_removed", &json!({"user_id": "joan"}));
+    mary.enter(r#"{"user_id":"mary"}"#);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Webhooks of apps of Pusher Channels: what servers are posted, over nodes that come and go.
 
 mod clients;
+mod ends;
 mod events;
 mod faults;
 mod settings;
@@ -48,7 +49,11 @@ impl Scene {
         let redis = runtime.block_on(Redis::start());
         let (cluster, presence) = runtime.block_on(async {
             let registry = registry::connect(&redis.url(), "tieline").await.unwrap();
-            let config = ClusterConfig::default();
+            // Longer than a busy machine takes.
+            let config = ClusterConfig {
+                registry_timeout: Duration::from_secs(3),
+                ..ClusterConfig::default()
+            };
             let cluster = Cluster::connect(registry, config).await.unwrap();
             let presence = presence(&cluster).await;
             (cluster, presence)

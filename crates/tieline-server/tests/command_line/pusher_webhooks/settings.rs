@@ -1,6 +1,10 @@
 //! Webhooks of the configuration, at the start and later.
 
-use std::sync::mpsc::sync_channel;
+use std::{
+    sync::mpsc::sync_channel,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use super::{Receiver, Scene};
 use crate::kit::{DEADLINE, run, tieline};
@@ -26,6 +30,7 @@ fn a_reload_applies_other_webhooks() {
     scene.occupy("one");
     old.expect(&["channel_occupied one"]);
     reload(&new.webhook(""));
+    new.expect(&["channel_occupied one"]);
     scene.occupy("two");
     new.expect(&["channel_occupied two"]);
     assert_eq!(old.0.rest().len(), 0);
@@ -34,6 +39,54 @@ fn a_reload_applies_other_webhooks() {
     scene.occupy("three");
     new.expect(&["channel_occupied three"]);
     assert_eq!((old.0.rest().len(), new.0.rest().len()), (0, 0));
+}
+
+#[test]
+fn a_webhook_that_is_added_is_told_once_who_is_there() {
+    let (scene, old, new) = (Scene::start(), Receiver::start(), Receiver::start());
+    let mut nodes = Vec::new();
+    for name in ["a", "b"] {
+        let (sender, log) = sync_channel(100_000);
+        let node = scene.node_with(name, &old.webhook(""), move |line| {
+            drop(sender.try_send(line));
+        });
+        nodes.push((name, node, log));
+    }
+    scene.occupy("plain");
+    scene.enter("presence-x", "ada");
+    let there = [
+        "channel_occupied plain",
+        "channel_occupied presence-x",
+        "member_added presence-x ada",
+    ];
+    old.expect_in_any_order(&there);
+    let both = old.webhook("") + &new.webhook("");
+    for (name, node, log) in &nodes {
+        scene.write(name, &both);
+        node.signal("HUP");
+        let reloaded = |line: String| line.contains("configuration reloaded");
+        while !reloaded(log.recv_timeout(DEADLINE).expect("a line about the reload")) {}
+    }
+    new.expect_in_any_order(&there);
+    let begun = Instant::now();
+    let says = |line: String| line.contains("told who is there");
+    while !nodes.iter().any(|(.., log)| log.try_iter().any(says)) {
+        assert!(begun.elapsed() < DEADLINE, "the webhook never became known");
+        sleep(Duration::from_millis(20));
+    }
+    scene.occupy("last");
+    for receiver in [&old, &new] {
+        receiver.expect(&["channel_occupied last"]);
+    }
+    // Nor is it new to the node that takes over, though that has started with it.
+    let _c = scene.node_with("c", &both, drop);
+    nodes.clear();
+    scene.occupy("later");
+    for receiver in [&old, &new] {
+        let told = receiver.until("channel_occupied later");
+        let known = |event: &&String| there.contains(&event.as_str());
+        assert!(told.iter().filter(known).count() == 0, "{told:?}");
+    }
 }
 
 #[test]

@@ -91,6 +91,16 @@ impl Nodes {
         post(&self.first, path, media_type, body)
     }
 
+    /// Where the first node listens.
+    pub(crate) fn first_address(&self) -> &str {
+        &self.first.addresses[0]
+    }
+
+    /// Sends a signal to the second node.
+    pub(crate) fn signal_second(&self, name: &str) {
+        self.second.signal(name);
+    }
+
     /// Where the second node listens.
     pub(crate) fn second_address(&self) -> &str {
         &self.second.addresses[0]
@@ -147,7 +157,7 @@ pub(crate) fn client_path(mut claims: Value) -> String {
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    head: String,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -192,7 +202,13 @@ fn post(server: &Server, path: &str, media_type: &str, body: &str) -> Response {
     request(server, "POST", path, &headers, body.as_bytes())
 }
 
-fn request(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
+pub(crate) fn request(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Response {
     let bearer = bearer(server, path);
     let headers = format!("{bearer}{headers}Content-Length: {}\r\n", body.len());
     raw(server, method, &format!("{API}{path}"), &headers, body)
@@ -200,7 +216,12 @@ fn request(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]
 
 /// The header with a token for a path of the hub, as the SDKs make it.
 fn bearer(server: &Server, path: &str) -> String {
-    let url = format!("http://{}{API}{path}", server.addresses[0]);
+    token_for(server, &format!("{API}{path}"))
+}
+
+/// The same for any path of the API.
+pub(crate) fn token_for(server: &Server, path: &str) -> String {
+    let url = format!("http://{}{path}", server.addresses[0]);
     let token = signed(
         Algorithm::HS256,
         KEY,
@@ -209,7 +230,13 @@ fn bearer(server: &Server, path: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-fn raw(server: &Server, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
+pub(crate) fn raw(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Response {
     let address = &server.addresses[0];
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();

@@ -19,6 +19,7 @@ use crate::{
         handlers::HandlerSlot,
         note::Note,
         observer::{HubObserver, ScopeKey},
+        outbox::OwnBounds,
     },
 };
 
@@ -50,6 +51,7 @@ fn options(farewell: Option<ChooseFarewell>, deflate: bool) -> ConnectionOptions
         first_message: None,
         farewell,
         deflate,
+        bounds: OwnBounds::default(),
         dialect: DialectId::PLAIN,
         data: None,
         handler: HandlerSlot::NONE,
@@ -292,6 +294,7 @@ async fn what_waits_is_rendered_for_the_connection_that_is_admitted() {
             first_message: None,
             farewell: None,
             deflate: false,
+            bounds: OwnBounds::default(),
             dialect,
             data: None,
             handler: HandlerSlot::NONE,

@@ -5,7 +5,7 @@
 
 use tieline_websocket::{AnyFrame, FrameKind};
 
-use super::{Outbox, OutboxRules};
+use super::{Flags, Outbox, OutboxRules};
 use crate::{hub::reports::Reports, written::WriteOutcome};
 
 impl Outbox {
@@ -51,7 +51,7 @@ impl Outbox {
     /// Discards everything, because the connection ends.
     pub(crate) fn clear(&mut self, rules: &OutboxRules, reports: &mut Reports) {
         self.report_all(WriteOutcome::Lost, reports);
-        if self.counted {
+        if self.is_counted() {
             rules.budget.subtract(&self.queue);
         }
         self.count_delivered(rules);
@@ -61,7 +61,7 @@ impl Outbox {
     /// Notes what became of a frame that leaves the queue, if it is tracked.
     #[inline]
     pub(super) fn report(&self, frame: &AnyFrame, outcome: WriteOutcome, reports: &mut Reports) {
-        if self.tracks {
+        if self.flags.has(Flags::TRACKS) {
             reports.note(frame, outcome);
         }
     }
@@ -69,7 +69,7 @@ impl Outbox {
     /// As [`Outbox::report`], for all that are queued.
     #[inline]
     pub(super) fn report_all(&self, outcome: WriteOutcome, reports: &mut Reports) {
-        if self.tracks {
+        if self.flags.has(Flags::TRACKS) {
             self.queue
                 .iter()
                 .for_each(|frame| reports.note(frame, outcome));

@@ -2,6 +2,7 @@
 
 use tieline_websocket::Deflate;
 
+use super::bounds::{AllBounds, OutboxBounds};
 use crate::{
     config::Config,
     hub::{budget::OutboxBudget, counters::Counters, memory},
@@ -13,10 +14,7 @@ const FALLBACK_BUDGET: usize = 1024 * 1024 * 1024;
 /// What the outboxes of a hub have in common.
 #[derive(Debug)]
 pub(crate) struct OutboxRules {
-    /// Maximum number of bytes that wait for one client.
-    pub(crate) bytes: usize,
-    /// Maximum number of frames that wait for one client.
-    pub(crate) frames: usize,
+    pub(super) bounds: AllBounds,
     pub(crate) deflate: Option<Deflate>,
     pub(crate) budget: OutboxBudget,
     pub(crate) counters: Counters,
@@ -29,8 +27,7 @@ impl OutboxRules {
             share.max(config.outbox_bytes)
         });
         Self {
-            bytes: config.outbox_bytes,
-            frames: config.outbox_frames,
+            bounds: AllBounds::new(OutboxBounds::from(config)),
             deflate: config.compression,
             budget: OutboxBudget::new(budget),
             counters: Counters::new(),

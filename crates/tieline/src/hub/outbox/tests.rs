@@ -2,8 +2,17 @@ use proptest::prelude::*;
 
 use tieline_websocket::Frame;
 
-use super::*;
-use crate::hub::{budget::OutboxBudget, counters::Counters};
+use super::{
+    bounds::{AllBounds, OutboxBounds},
+    *,
+};
+use crate::{
+    config::SlowConsumer,
+    hub::{
+        budget::{FRAME_OVERHEAD, OutboxBudget},
+        counters::Counters,
+    },
+};
 
 /// A socket that takes bytes by a script of allowances, then blocks.
 struct Socket {
@@ -34,10 +43,14 @@ fn rules() -> OutboxRules {
 
 fn within(bytes: usize, frames: usize) -> OutboxRules {
     let budget = OutboxBudget::new(usize::MAX);
-    OutboxRules {
-        counters: Counters::new(),
+    let bounds = OutboxBounds {
         bytes,
         frames,
+        policy: SlowConsumer::Disconnect,
+    };
+    OutboxRules {
+        counters: Counters::new(),
+        bounds: AllBounds::new(bounds),
         budget,
         deflate: None,
     }

@@ -18,7 +18,7 @@ use super::{
     guard::ConnectionGuard,
     handlers::HandlerSlot,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
-    outbox::Written,
+    outbox::{OwnBounds, Written},
     reports::Reports,
 };
 use crate::config::Config;
@@ -68,6 +68,7 @@ pub(crate) fn connect_as(
         first_message: None,
         farewell: None,
         deflate: false,
+        bounds: OwnBounds::default(),
         dialect: DialectId::PLAIN,
         data: None,
         handler: HandlerSlot::NONE,

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     config::Config,
-    listener::{AcceptInfo, http1::Server},
+    listener::{AcceptInfo, http1::Server, peer::Peer},
 };
 
 /// A socket that counts what is written to it.
@@ -162,9 +162,10 @@ async fn serve(stream: Counted, routes: Router) {
     let guard = server.places().take(None).await.unwrap();
     let now = Instant::now();
     let accept_info = AcceptInfo {
-        remote_addr: None,
+        peer: Peer::Unknown,
         requested_at: now,
         arrived_at: now,
+        is_tls: false,
         #[cfg(feature = "tls")]
         client_certificate: None,
     };

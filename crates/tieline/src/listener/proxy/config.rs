@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::listener::network::Network;
+use crate::listener::{network::Network, peer::Peer};
 
 /// The proxies that are believed when they say who their client is. Nobody is by default.
 ///
@@ -25,6 +25,11 @@ pub struct Proxies {
     /// Networks of proxies whose `forwarded_header` is believed. If all addresses in it are of these networks, the
     /// first one is the client's.
     pub forwarded: Vec<Network>,
+    /// Whether each connection of a [Unix socket](crate::Listener::from_unix) must begin with such a header.
+    pub proxy_protocol_unix: bool,
+    /// Whether `forwarded_header` is believed in requests by a Unix socket: whoever may connect to it can claim any
+    /// address.
+    pub forwarded_unix: bool,
     /// The header that these proxies add the client's address to. Only one: a proxy passes the other one on as its
     /// client has sent it.
     pub forwarded_header: ForwardedHeader,
@@ -42,13 +47,26 @@ pub enum ForwardedHeader {
 }
 
 impl Proxies {
-    /// Whether a connection from this address begins with a header.
-    pub(in crate::listener) fn announces(&self, address: IpAddr) -> bool {
-        lists(&self.proxy_protocol, address)
+    /// Whether a connection of this peer begins with a header.
+    pub(in crate::listener) fn announces(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Address(address) => lists(&self.proxy_protocol, address.ip()),
+            Peer::Unix => self.proxy_protocol_unix,
+            Peer::Unknown => false,
+        }
+    }
+
+    /// Whether the requests of this peer are those of others.
+    pub(in crate::listener) fn forwards(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Address(address) => self.forwards_from(address.ip()),
+            Peer::Unix => self.forwarded_unix,
+            Peer::Unknown => false,
+        }
     }
 
     /// Whether this address is one whose requests are those of others.
-    pub(in crate::listener) fn forwards(&self, address: IpAddr) -> bool {
+    pub(in crate::listener) fn forwards_from(&self, address: IpAddr) -> bool {
         lists(&self.forwarded, address)
     }
 }

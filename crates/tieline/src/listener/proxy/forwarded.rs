@@ -27,7 +27,7 @@ pub(in crate::listener) fn client(proxies: &Proxies, headers: &HeaderMap) -> Opt
         let addresses = line.to_str().map_or_else(|_| vec![None], addresses);
         for address in addresses.into_iter().rev() {
             let address = address?;
-            if !proxies.forwards(address.ip()) {
+            if !proxies.forwards_from(address.ip()) {
                 return Some(address);
             }
             nearest = Some(address);

@@ -17,7 +17,7 @@ pub(crate) mod raw;
 #[cfg(feature = "cluster")]
 mod reader;
 #[cfg(feature = "tls")]
-mod secure;
+pub(crate) mod secure;
 mod server;
 #[cfg(feature = "cluster")]
 mod store;

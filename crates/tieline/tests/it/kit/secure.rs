@@ -4,8 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tieline::{Config, Hub, Node, Proxies, Tls};
-use tokio::net::{TcpSocket, TcpStream};
+use tieline::{Config, Hub, Listener, Node, Proxies, Tls};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpSocket, TcpStream},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Probe, Raw, listen};
@@ -23,39 +26,17 @@ impl Secure {
 
     /// The same behind proxies.
     pub(crate) async fn start_with(config: Config, proxies: Proxies) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["node.test".to_owned()]).unwrap();
-        let key = signing_key.serialize_pem();
-        let tls = Tls::from_pem(cert.pem().as_bytes(), key.as_bytes()).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let (listener, address) = listen().await;
-        let probe = Probe::new();
-        let node = Node::new(Hub::new(config).unwrap(), probe.clone());
-        let serving = node.clone();
-        tokio::spawn(async move {
-            let authorize = move |request| probe.clone().authorize(request);
-            let forever = std::future::pending();
-            serving
-                .serve(listener.proxies(proxies).tls(tls), authorize, forever)
-                .await
-        });
+        let (node, connector) = serve_tls(config, listener.proxies(proxies));
         Self {
             node,
             address,
-            connector: TlsConnector::from(Arc::new(client)),
+            connector,
         }
     }
 
     pub(crate) async fn secure(&self, tcp: TcpStream) -> Raw<TlsStream<TcpStream>> {
-        let name = ServerName::try_from("node.test").unwrap();
-        Raw::over(self.connector.connect(name, tcp).await.unwrap())
+        secure(&self.connector, tcp).await
     }
 
     pub(crate) async fn client(&self, query: &str) -> Raw<TlsStream<TcpStream>> {
@@ -75,4 +56,38 @@ impl Secure {
         raw.upgrade(&format!("/?{query}"), "").await;
         raw
     }
+}
+
+/// Serves a node with TLS, and returns it with what its clients need.
+pub(crate) fn serve_tls(config: Config, listener: Listener) -> (Node<Probe>, TlsConnector) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["node.test".to_owned()]).unwrap();
+    let key = signing_key.serialize_pem();
+    let tls = Tls::from_pem(cert.pem().as_bytes(), key.as_bytes()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let probe = Probe::new();
+    let node = Node::new(Hub::new(config).unwrap(), probe.clone());
+    let serving = node.clone();
+    tokio::spawn(async move {
+        let authorize = move |request| probe.clone().authorize(request);
+        let forever = std::future::pending();
+        serving.serve(listener.tls(tls), authorize, forever).await
+    });
+    (node, TlsConnector::from(Arc::new(client)))
+}
+
+/// The client's side of TLS.
+pub(crate) async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
+    connector: &TlsConnector,
+    stream: S,
+) -> Raw<TlsStream<S>> {
+    let name = ServerName::try_from("node.test").unwrap();
+    Raw::over(connector.connect(name, stream).await.unwrap())
 }

@@ -9,15 +9,20 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, response::Response, routing::get};
 use parking_lot::Mutex;
-use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Upgrade};
+use tieline::{Accept, CloseReason, Config, Delivery, Handler, Hub, Node, SlowConsumer, Upgrade};
 
 use crate::kit::{Log, Probe, Raw, listen, run};
 
 /// What is sent, and the outcome.
 type Outcome = Arc<Mutex<Vec<Delivery>>>;
 
+/// What the upgrade says about its client.
+type Choose = fn(Accept<ProbeState>) -> Accept<ProbeState>;
+type ProbeState = <Probe as Handler>::State;
+
 struct Sent {
     node: Node<Probe>,
+    choose: Choose,
     texts: Vec<String>,
     outcome: Outcome,
 }
@@ -27,7 +32,7 @@ async fn send_before_the_upgrade(
     upgrade: Upgrade,
 ) -> Response<String> {
     let query = [("id".into(), "a".into())].into();
-    let accept = sent.node.handler().accept(query);
+    let accept = (sent.choose)(sent.node.handler().accept(query));
     let response = upgrade.accept(&sent.node, accept).await;
     for text in &sent.texts {
         let delivery = sent.node.hub().emit("a", text).await;
@@ -38,12 +43,22 @@ async fn send_before_the_upgrade(
 
 /// Sends texts of 98 bytes, 100 on the wire, to a connection that takes none yet.
 async fn send(config: Config, count: usize) -> (Raw, Vec<Delivery>, Vec<String>, Log) {
+    send_to(|accept| accept, config, count).await
+}
+
+/// As [`send`], to a client of which the upgrade says something.
+async fn send_to(
+    choose: Choose,
+    config: Config,
+    count: usize,
+) -> (Raw, Vec<Delivery>, Vec<String>, Log) {
     let node = Node::new(Hub::new(config).unwrap(), Probe::new());
     let log = node.handler().log.clone();
     let texts: Vec<_> = (0..count).map(|i| format!("{i:098}")).collect();
     let outcome = Outcome::default();
     let sent = Sent {
         node,
+        choose,
         texts: texts.clone(),
         outcome: Arc::clone(&outcome),
     };
@@ -150,6 +165,56 @@ fn one_frame_fits_an_empty_outbox_however_long_it_is() {
             let long = "x".repeat(100_000);
             assert_eq!(server.hub.emit("a", &long).await, Delivery::Delivered);
             assert_eq!(client.text().await, long);
+        }
+    });
+}
+
+/// What an upgrade says of its own client, and what becomes of the eleventh frame.
+const OWN: [(Choose, Delivery); 3] = [
+    (
+        |accept| {
+            accept
+                .outbox_frames(10)
+                .slow_consumer(SlowConsumer::DropNewest)
+        },
+        Delivery::Refused,
+    ),
+    (
+        |accept| {
+            accept
+                .outbox_bytes(1000)
+                .slow_consumer(SlowConsumer::DropOldest)
+        },
+        Delivery::Delivered,
+    ),
+    // The policy remains that of the configuration.
+    (|accept| accept.outbox_bytes(1000), Delivery::Refused),
+];
+
+#[test]
+fn a_client_may_have_less_than_the_configuration_and_a_policy_of_its_own() {
+    run(async {
+        for (choose, eleventh) in OWN {
+            let (mut client, outcome, texts, _) = send_to(choose, Config::default(), 11).await;
+            assert_eq!(outcome[..10], [Delivery::Delivered; 10]);
+            assert_eq!(outcome[10], eleventh);
+            if eleventh == Delivery::Delivered {
+                assert_eq!(client.text().await, texts[1], "the oldest made room");
+            }
+        }
+        // Others have what the configuration says.
+        let (_client, outcome, ..) = send(Config::default(), 11).await;
+        assert_eq!(outcome, [Delivery::Delivered; 11]);
+    });
+}
+
+#[test]
+fn no_client_gets_more_than_the_configuration_allows() {
+    run(async {
+        for config in ten_frames(SlowConsumer::DropNewest) {
+            let choose: Choose = |accept| accept.outbox_frames(1_000_000).outbox_bytes(1 << 30);
+            let (_client, outcome, ..) = send_to(choose, config, 11).await;
+            assert_eq!(outcome[10], Delivery::Refused);
         }
     });
 }

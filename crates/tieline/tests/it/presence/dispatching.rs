@@ -141,13 +141,27 @@ fn one_node_dispatches_every_change_in_order() {
 struct Waits {
     notes: Notes,
     before: Arc<Mutex<Option<Position>>>,
+    last: Arc<Mutex<Option<Position>>>,
     is_waiting: Arc<AtomicBool>,
     handed_over: watch::Sender<usize>,
+}
+
+impl Waits {
+    fn new() -> Self {
+        Self {
+            notes: Notes::new(),
+            before: Arc::default(),
+            last: Arc::default(),
+            is_waiting: Arc::default(),
+            handed_over: watch::Sender::new(0),
+        }
+    }
 }
 
 impl Dispatcher for Waits {
     async fn dispatch(&self, events: &[PresenceEvent]) -> Result<(), DispatchError> {
         for event in events {
+            *self.last.lock() = Some(event.version().clone());
             let is_awaited =
                 matches!(event, PresenceEvent::Joined { user, .. } if &**user == "slow");
             if is_awaited {
@@ -174,12 +188,7 @@ fn what_a_dispatcher_is_not_done_with_comes_again() {
         let registry = memory_registry();
         let (a, on_a) = node(&registry).await;
         let (_b, on_b) = node(&registry).await;
-        let waits = Waits {
-            notes: Notes::new(),
-            before: Arc::default(),
-            is_waiting: Arc::default(),
-            handed_over: watch::Sender::new(0),
-        };
+        let waits = Waits::new();
         let dispatching_a = on_a.dispatch(waits.clone());
         waits.notes.until("reset").await;
         on_b.enter("lobby", "ada", "").await.unwrap();
@@ -207,16 +216,41 @@ fn a_dispatcher_learns_that_its_node_has_lost_the_place() {
     run_within(Duration::from_secs(40), async {
         let registry = memory_registry();
         let (_a, on_a) = node(&registry).await;
-        let waits = Waits {
-            notes: Notes::new(),
-            before: Arc::default(),
-            is_waiting: Arc::default(),
-            handed_over: watch::Sender::new(0),
-        };
+        let waits = Waits::new();
         let _dispatching = on_a.dispatch(waits.clone());
         waits.notes.until("reset").await;
         let mut handed_over = waits.handed_over.subscribe();
         on_a.drain().await.unwrap();
         handed_over.wait_for(|count| *count > 0).await.unwrap();
+    });
+}
+
+#[test]
+fn a_dispatcher_that_stops_finishes_what_it_has_and_another_goes_on_behind_it() {
+    run_within(Duration::from_secs(40), async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (_b, on_b) = node(&registry).await;
+        let waits = Waits::new();
+        let dispatching_a = on_a.dispatch(waits.clone());
+        waits.notes.until("reset").await;
+        on_b.enter("lobby", "slow", "").await.unwrap();
+        waits.notes.until("+slow in /lobby: 1").await;
+        dispatching_a.stop_taking();
+        on_b.enter("lobby", "ada", "").await.unwrap();
+        // Some reads later, it has not been handed on, and the place is still A's.
+        let notes = Notes::new();
+        let _dispatching_b = on_b.dispatch(notes.clone());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(*waits.notes.all.lock(), ["reset", "+slow in /lobby: 1"]);
+        assert!(notes.all.lock().is_empty());
+        assert_eq!(*waits.handed_over.borrow(), 0);
+
+        let last = waits.last.lock().clone();
+        *waits.before.lock() = last;
+        dispatching_a.end().await;
+        on_a.drain().await.unwrap();
+        notes.until("+ada in /lobby: 2").await;
+        assert_eq!(*notes.all.lock(), ["+ada in /lobby: 2"]);
     });
 }

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tieline::{
-    Cluster, ClusterConfig, Config, EnterOutcome, Exit, Hub, MAX_NAME, Presence, PresenceConfig,
-    PresenceError,
+    Change, Cluster, ClusterConfig, Config, EnterOutcome, Exit, Follower, Hub, MAX_NAME, Presence,
+    PresenceConfig, PresenceError,
     registry::{Cursor, MemoryRegistry, Registry},
 };
+use tokio::sync::mpsc;
 
 use super::history::Observer;
 use crate::kit::{free_port, memory_registry, run_within, test_config};
@@ -84,6 +85,40 @@ fn a_later_follower_gets_everybody_at_once() {
     });
 }
 
+/// Passes on what it is told.
+struct Called(mpsc::Sender<Change>);
+
+impl Follower for Called {
+    fn on_change(&self, change: &Change) {
+        self.0.try_send(change.clone()).unwrap();
+    }
+}
+
+#[test]
+fn one_who_is_called_is_told_the_same_until_it_is_dropped() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (sender, mut told) = mpsc::channel(64);
+        let called = Arc::new(Called(sender));
+        on_a.follow_by("lobby", &called).unwrap();
+        let first = told.recv().await;
+        assert!(matches!(first, Some(Change::Snapshot { members, .. }) if members.is_empty()));
+        let mut stream = Observer::start(on_a.follow("lobby").await.unwrap()).await;
+        enter(&on_a, "ada").await;
+        stream.until_members(&["ada"]).await;
+        let Some(Change::Transitions { transitions, .. }) = told.recv().await else {
+            panic!("who has come is told");
+        };
+        assert_eq!(&*transitions[0].member.user, "ada");
+        // Nobody else keeps it.
+        drop(called);
+        assert_eq!(told.recv().await, None);
+        enter(&on_a, "grace").await;
+        stream.until_members(&["ada", "grace"]).await;
+    });
+}
+
 #[test]
 fn information_is_that_of_the_last_connection() {
     run_within(LIMIT, async {
@@ -152,6 +187,57 @@ fn a_full_group_takes_nobody_who_is_new() {
         on_b.exit("lobby", "ada", Exit::Left);
         observer.until_heard("-ada").await;
         assert_eq!(outcome(&on_b, "grace").await, EnterOutcome::Entered);
+    });
+}
+
+#[test]
+fn a_handle_may_have_limits_of_its_own() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let config = PresenceConfig {
+            grace: Duration::from_hours(1),
+            members: Some(1),
+            enter_timeout: Duration::from_secs(20),
+        };
+        let (_a, on_a) = node_with(&registry, config.clone()).await;
+        let (_b, on_b) = node_with(&registry, config).await;
+        enter(&on_a, "ada").await;
+        let mut observer = Observer::start(on_a.follow("lobby").await.unwrap()).await;
+        let for_two = on_b.with_members(Some(2)).unwrap();
+        let at_once = for_two.with_grace(Duration::ZERO).unwrap();
+        let outcome = at_once.enter("lobby", "grace", "").await.unwrap();
+        assert_eq!(outcome, EnterOutcome::Entered);
+        for presence in [&on_a, &on_b, &for_two, &at_once] {
+            let outcome = presence.enter("lobby", "joan", "").await.unwrap();
+            assert_eq!(outcome, EnterOutcome::Full);
+        }
+        // Of the two, only this one goes at once.
+        on_a.exit("lobby", "ada", Exit::Disconnected);
+        at_once.exit("lobby", "grace", Exit::Disconnected);
+        observer.until_heard("-grace").await;
+        assert_eq!(on_a.counts("lobby").await.unwrap(), 1);
+        let none = on_a.with_members(Some(0)).err().unwrap();
+        assert!(matches!(none, PresenceError::NoMembers), "{none:?}");
+        let long = on_a.with_grace(Duration::from_hours(25)).err().unwrap();
+        assert!(matches!(long, PresenceError::Time("grace")), "{long:?}");
+    });
+}
+
+#[test]
+fn who_says_nothing_of_a_user_leaves_what_others_have_said() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (_b, on_b) = node(&registry).await;
+        on_a.enter("lobby", "ada", "said").await.unwrap();
+        let mut observer = Observer::start(on_b.follow("lobby").await.unwrap()).await;
+        for presence in [&on_a, &on_b] {
+            presence.enter("lobby", "ada", "").await.unwrap();
+        }
+        on_b.enter("lobby", "grace", "").await.unwrap();
+        observer.until_heard("+grace").await;
+        assert_eq!(observer.history.heard, ["+grace"]);
+        assert_eq!(observer.history.members["ada"], "said");
     });
 }
 

@@ -12,3 +12,4 @@ mod requests;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
+mod unix;

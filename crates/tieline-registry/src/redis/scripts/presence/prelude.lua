@@ -16,7 +16,7 @@
 --
 -- ARGV[1] belongs to the client and says nothing here: a late put is refused by its number.
 local terms, numbers, buried, journal, pulse, rosters, hook = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local LENGTH = 65536
+local LENGTH = '65536'
 
 -- A write that frees memory and changes nothing: a full server then takes the script as a whole, and a master that
 -- has become a replica refuses it.
@@ -52,8 +52,15 @@ local function tail()
   return last and last[1] or ''
 end
 
+-- Appends a transition. The journal is made shorter once in a script, and not for each.
+local is_short = false
 local function tell(kind, roster, user, info, count)
-  redis.call('XADD', journal, 'MAXLEN', '~', LENGTH, '*', 'k', kind, 'r', roster, 'u', user, 'i', info, 'n', count)
+  if is_short then
+    redis.call('XADD', journal, '*', 'k', kind, 'r', roster, 'u', user, 'i', info, 'n', count)
+  else
+    redis.call('XADD', journal, 'MAXLEN', '~', LENGTH, '*', 'k', kind, 'r', roster, 'u', user, 'i', info, 'n', count)
+    is_short = true
+  end
 end
 
 -- The number of terms that have a user, and the information about it; nil for one who is no member.

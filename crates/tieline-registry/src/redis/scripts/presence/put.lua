@@ -13,37 +13,63 @@ redis.call('HSET', numbers, term, ARGV[4])
 local hold, stood_still = hold_until(lease)
 local held = hold
 
+-- Entries that are new because nobody has the user; all are added with one command. Members of the rosters that were
+-- counted.
+local added, counts = {}, {}
+
+local function add()
+  if #added > 0 then redis.call('SADD', entries, unpack(added)) end
+  added = {}
+end
+
 local function remove(key, roster, user, entry)
+  add()
+  counts[key] = nil
   local n, info = member(key, user)
   if n == 1 and hold > now and redis.call('SISMEMBER', entries, entry) == 1 then return 'LATER' end
   if redis.call('SREM', entries, entry) == 1 and n then leave(key, roster, user, n, info) end
   return ''
 end
 
+-- Somebody is still entering what was lost.
+local function extend()
+  if hold > now then hold = math.max(hold, now + lease / 3) end
+end
+
 local function enter(op, key, roster, user, info, entry)
   local n, had = member(key, user)
-  local count = n and 0 or redis.call('HLEN', key)
-  if not n and op == '+' and limit > 0 and count >= limit then return 'FULL' end
-  local new = redis.call('SADD', entries, entry)
-  -- Somebody is still entering what was lost.
-  if op == '=' and new == 1 and hold > now then hold = math.max(hold, now + lease / 3) end
   if not n then
+    local count = counts[key] or redis.call('HLEN', key)
+    if op == '+' and limit > 0 and count >= limit then return 'FULL' end
+    counts[key] = count + 1
+    added[#added + 1] = entry
     redis.call('HSET', key, user, '1 ' .. info)
     if count == 0 then redis.call('SADD', rosters, roster) end
     tell('+', roster, user, info, count + 1)
+    if op == '=' then extend() end
     return ''
   end
-  if op == '=' then info = had end
+  add()
+  local new = redis.call('SADD', entries, entry)
+  if op == '=' and new == 1 then extend() end
+  -- Nothing replaces something, and who is entered again does not replace what others have said since.
+  if info == '' or op == '=' and had ~= '' then info = had end
   if new == 1 or info ~= had then redis.call('HSET', key, user, text(n + new) .. ' ' .. info) end
   if info ~= had then tell('~', roster, user, info, redis.call('HLEN', key)) end
   return ''
 end
 
-local out = {'OK', ARGV[4]}
+local out, heads = {'OK', ARGV[4]}, {}
 for i = 7, #ARGV, 4 do
   local op, roster, user, info = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local key, entry = KEYS[9 + (i - 7) / 4], #roster .. ':' .. roster .. user
+  local head = heads[roster]
+  if not head then
+    head = #roster .. ':' .. roster
+    heads[roster] = head
+  end
+  local key, entry = KEYS[9 + (i - 7) / 4], head .. user
   out[#out + 1] = op == '-' and remove(key, roster, user, entry) or op ~= '-' and enter(op, key, roster, user, info, entry) or ''
 end
+add()
 if stood_still then set_pulse(hold) elseif hold ~= held then redis.call('HSET', pulse, 'hold', text(hold)) end
 return out

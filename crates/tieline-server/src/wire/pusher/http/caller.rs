@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     http::{Method, request::Parts},
 };
-use tieline::Bytes;
+use tieline::{Bytes, client_addr};
 
 use super::{
     error::{ApiError, MAX_BODY},
@@ -17,7 +17,7 @@ use super::{
     signature::{Query, Unauthorized},
 };
 use crate::{
-    app::{clock, hubs::Hub},
+    app::{clock, hubs::Hub, limits::Attempt},
     metrics::METRICS,
     wire::{body, pusher::app::App},
 };
@@ -37,6 +37,9 @@ impl Caller {
         (head, query): (&Parts, &Query<'_>),
         body: Body,
     ) -> Result<(Self, Bytes), ApiError> {
+        let address = client_addr(&head.extensions).map(|address| address.ip());
+        let attempt = api.pusher.hubs.attempt(address)?;
+        let refused = |why| refused(why, &attempt);
         let apps = &api.pusher.apps;
         let app = if let Some(id) = id {
             apps.by_id(id).ok_or_else(ApiError::no_app)?
@@ -52,6 +55,7 @@ impl Caller {
             return Err(ApiError::disabled());
         }
         let hub = app.hub(&api.pusher.hubs).ok_or_else(ApiError::no_hub)?;
+        app.take_request(&hub)?;
         let body = match head.method {
             Method::HEAD => Bytes::new(),
             _ => body::read(body, MAX_BODY).await?,
@@ -62,7 +66,8 @@ impl Caller {
     }
 }
 
-fn refused(why: Unauthorized) -> ApiError {
+fn refused(why: Unauthorized, attempt: &Attempt) -> ApiError {
+    attempt.failed();
     let reason = why.reason();
     METRICS.backend_refused(reason);
     tracing::debug!(reason, "refused a request of a backend");

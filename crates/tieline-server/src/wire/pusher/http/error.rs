@@ -9,7 +9,10 @@ use axum::{
 };
 
 use super::signature::{InvalidQuery, Unauthorized};
-use crate::wire::body::{self, BodyError};
+use crate::{
+    app::limits::TooManyRequests,
+    wire::body::{self, BodyError},
+};
 
 /// The longest body, in bytes: as JSON may escape the largest data of ten events.
 pub(super) const MAX_BODY: usize = 1 << 20;
@@ -19,12 +22,18 @@ pub(super) const MAX_BODY: usize = 1 << 20;
 pub(super) struct ApiError {
     status: StatusCode,
     message: String,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, message }
+        Self {
+            status,
+            message,
+            retry_after: None,
+        }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -63,7 +72,19 @@ impl ApiError {
 
     /// Nothing was done; it can be repeated.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        Self {
+            retry_after: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        }
+    }
+}
+
+impl From<TooManyRequests> for ApiError {
+    fn from(error: TooManyRequests) -> Self {
+        Self {
+            retry_after: Some(error.retry_after()),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, error.message())
+        }
     }
 }
 
@@ -105,8 +126,8 @@ impl IntoResponse for ApiError {
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, text);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

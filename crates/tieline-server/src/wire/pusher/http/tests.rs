@@ -1,6 +1,6 @@
 //! Requests to one node about the clients of two.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{body::Body, http::Request};
 use futures_util::FutureExt;
@@ -17,7 +17,7 @@ use crate::{
     app::{
         access::Access,
         clock,
-        hubs::{HubRules, Hubs, LiveHubRules},
+        hubs::{HubRules, Hubs, LiveHubRules, MemberLimits},
         limits::HubLimits,
         role::Roles,
     },
@@ -52,10 +52,17 @@ fn apps() -> LiveApps {
         max_client_event_rate: 10,
         max_event: Size(10_240),
         max_connections: None,
+        max_request_rate: None,
         subscription_counts: false,
         cache_expiry: Duration::from_mins(30),
+        max_members: None,
+        member_grace: None,
     };
-    LiveApps::new(Apps::of(&[table], Duration::from_mins(2)).unwrap())
+    let members = MemberLimits {
+        most: 100,
+        grace: Duration::ZERO,
+    };
+    LiveApps::new(Apps::of(&[table], Duration::from_mins(2), members).unwrap())
 }
 
 /// The app of the example of the documentation.
@@ -88,9 +95,9 @@ fn shared(cluster: &Cluster) -> Arc<Shared> {
             limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
-    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules, BTreeSet::new()));
+    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules, BTreeMap::new()));
     let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps());
-    let pusher = Pusher::new((apps(), webhooks), hubs, wire::dialects().1.pusher, false);
+    let pusher = Pusher::new((apps(), webhooks), hubs, wire::dialects().1.pusher);
     Arc::new(Shared::new(Arc::new(pusher)))
 }
 

@@ -69,24 +69,21 @@ impl Member {
         if info.len() > MAX_INFO {
             return Err(InvalidMember::Info);
         }
-        let info = if info == "null" { "" } else { info };
-        Ok(Self {
-            id: id.into(),
-            info: info.into(),
-        })
+        let info = match info {
+            // Without any, it takes no room.
+            "" | "null" => Arc::default(),
+            info => info.into(),
+        };
+        let id = id.into();
+        Ok(Self { id, info })
     }
 }
 
 impl Member {
     /// The information as JSON, if there is some.
     pub(super) fn json(&self) -> Option<&RawValue> {
-        json(&self.info)
+        serde_json::from_str(&self.info).ok()
     }
-}
-
-/// Information as JSON, if there is some.
-pub(super) fn json(info: &str) -> Option<&RawValue> {
-    serde_json::from_str(info).ok()
 }
 
 /// A text, or the digits of a number.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it is one until this is dropped, whatever ends the connection.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tieline::{ClientId, Connection, EnterOutcome, Exit, JoinError, PresenceError};
 
@@ -11,7 +11,7 @@ use super::{
     rooms::{OpenRoom, Rooms},
     signed_in::SignedIn,
 };
-use crate::app::hubs::HubHandle;
+use crate::app::hubs::{HubHandle, MemberLimits};
 
 /// What a connection is in a presence channel.
 pub(in crate::wire::pusher) struct Membership {
@@ -20,6 +20,8 @@ pub(in crate::wire::pusher) struct Membership {
     user: Arc<str>,
     /// How it ends; `None` if it has not begun.
     exit: Option<Exit>,
+    /// How long the member stays if its connection ends, in milliseconds.
+    grace: u32,
 }
 
 /// Why a connection is no member.
@@ -42,20 +44,21 @@ impl Membership {
     /// yet.
     pub(in crate::wire::pusher) async fn enter(
         (rooms, hub): (&Rooms, &HubHandle),
+        limits: MemberLimits,
         connection: &Connection,
         channel: &str,
-        data: Option<&str>,
-        user: Option<&SignedIn>,
+        (data, user): (Option<&str>, Option<&SignedIn>),
     ) -> Result<(Self, Member), EnterError> {
         let member = match (data, user) {
             (Some(data), _) => Member::of_channel(data)?,
             (None, Some(user)) => user.member().clone(),
             (None, None) => return Err(EnterError::Nobody),
         };
-        let room = rooms.open(hub, channel).ok_or(EnterError::Unsupported)?;
+        let open = rooms.open(hub, channel);
+        let (room, presence) = open.ok_or(EnterError::Unsupported)?;
         room.read().await;
         let member = room.known(member);
-        let presence = room.presence().clone();
+        let presence = limits.of(presence);
         let entering = presence.enter(channel, &member.id, &member.info);
         // From here on, so that it exits even if this is dropped while the registry is asked.
         let mut own = Self {
@@ -63,6 +66,7 @@ impl Membership {
             user: Arc::clone(&member.id),
             room: Arc::clone(&room),
             exit: Some(Exit::Disconnected),
+            grace: u32::try_from(limits.grace.as_millis()).unwrap_or(u32::MAX),
         };
         let refused = match entering.await {
             Ok(EnterOutcome::Full) => EnterError::Full,
@@ -96,7 +100,8 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         if let Some(exit) = self.exit {
-            self.room.leave(&self.id, &self.user, exit);
+            let grace = Duration::from_millis(self.grace.into());
+            self.room.leave(&self.id, &self.user, (exit, grace));
         }
     }
 }

@@ -5,7 +5,8 @@
 //! of the user that it is itself.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
+    ops::Range,
     sync::Arc,
 };
 
@@ -13,15 +14,24 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tieline::{Change, ClientId, Transition, TransitionKind};
 
-use super::member::{self, Member};
+use super::member::Member;
 
-/// The members of a channel, and who of them is here.
+/// The members of a channel, and who of them is here. Lists in the order of users: most rooms are small, and who
+/// subscribes is told all members anyway.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// User → information, as it was told.
-    told: BTreeMap<Arc<str>, Arc<str>>,
-    /// The subscribers of this node, by user.
-    here: HashMap<Arc<str>, Vec<ClientId>>,
+    /// As they were told.
+    told: Vec<Member>,
+    /// The subscribers of this node.
+    here: Vec<Subscriber>,
+    /// Whether the members were told once.
+    is_read: bool,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    user: Arc<str>,
+    id: ClientId,
 }
 
 /// What all subscribers of this node but some are to be told.
@@ -39,39 +49,42 @@ pub(super) enum Told {
 }
 
 impl Room {
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read
+    }
+
     /// The information about a member that others know, if it has a connection here: what was told of one elsewhere
     /// may be about to go.
     pub(super) fn info_of(&self, user: &str) -> Option<&Arc<str>> {
-        self.told.get(user).filter(|_| self.here.contains_key(user))
+        let at = self.place(user).ok()?;
+        let known = Some(&self.told[at].info).filter(|info| !info.is_empty());
+        known.filter(|_| !self.subscribers(user).is_empty())
     }
 
     /// Adds a subscriber. The data of the answer that it gets: all members, itself included.
     pub(super) fn subscribe(&mut self, id: ClientId, member: &Member) -> String {
-        let subscribers = self.here.entry(Arc::clone(&member.id)).or_default();
-        subscribers.push(id);
+        let user = Arc::clone(&member.id);
+        let at = self.here.partition_point(|one| *one.user <= *user);
+        insert(&mut self.here, at, Subscriber { user, id });
         self.snapshot(member)
     }
 
     /// Removes a subscriber.
     pub(super) fn unsubscribe(&mut self, id: &ClientId, user: &str) {
-        if let Some(subscribers) = self.here.get_mut(user) {
-            subscribers.retain(|one| one != id);
-            if subscribers.is_empty() {
-                self.here.remove(user);
-            }
+        let of_user = self.of(user);
+        let at = self.here[of_user.clone()]
+            .iter()
+            .position(|one| one.id == *id);
+        if let Some(at) = at {
+            self.here.remove(of_user.start + at);
         }
     }
 
     /// What a change of the roster means for those who are here.
-    pub(super) fn change(&mut self, change: Change) -> Vec<Telling> {
+    pub(super) fn change(&mut self, change: &Change) -> Vec<Telling> {
+        self.is_read = true;
         match change {
-            Change::Snapshot { members, .. } => {
-                let members = members.iter();
-                let now: BTreeMap<_, _> = members
-                    .map(|one| (Arc::clone(&one.user), Arc::clone(&one.info)))
-                    .collect();
-                self.replace(&now)
-            }
+            Change::Snapshot { members, .. } => self.replace(members),
             Change::Transitions { transitions, .. } => {
                 let transitions = transitions.iter();
                 transitions.filter_map(|one| self.transition(one)).collect()
@@ -82,47 +95,90 @@ impl Room {
     }
 
     /// Everything was read anew: only what differs is told.
-    fn replace(&mut self, now: &BTreeMap<Arc<str>, Arc<str>>) -> Vec<Telling> {
-        let told: Vec<_> = self.told.keys().cloned().collect();
-        let gone = told.iter().filter(|user| !now.contains_key(*user));
-        let mut tellings: Vec<_> = gone.filter_map(|user| self.remove(user)).collect();
-        tellings.extend(now.iter().filter_map(|(user, info)| self.add(user, info)));
+    fn replace(&mut self, now: &[tieline::Member]) -> Vec<Telling> {
+        let users: HashSet<&str> = now.iter().map(|one| &*one.user).collect();
+        let told = self.told.iter().map(|one| Arc::clone(&one.id));
+        let gone: Vec<_> = told.filter(|user| !users.contains(&**user)).collect();
+        let gone = gone.iter().filter_map(|user| self.remove(user));
+        let mut tellings: Vec<_> = gone.collect();
+        tellings.extend(now.iter().filter_map(|one| self.add(one)));
         tellings
     }
 
     fn transition(&mut self, transition: &Transition) -> Option<Telling> {
-        let (user, info) = (&transition.member.user, &transition.member.info);
         match transition.kind {
-            TransitionKind::Left => self.remove(user),
-            TransitionKind::Joined => self.add(user, info),
-            // Of its first connection, until that is gone.
-            TransitionKind::Changed => None,
+            TransitionKind::Left => self.remove(&transition.member.user),
+            TransitionKind::Joined => self.add(&transition.member),
+            TransitionKind::Changed => {
+                self.learn(&transition.member);
+                None
+            }
         }
     }
 
-    fn add(&mut self, user: &Arc<str>, info: &Arc<str>) -> Option<Telling> {
-        let known = self.told.insert(Arc::clone(user), Arc::clone(info));
-        known.is_none().then(|| {
-            let (id, info) = (Arc::clone(user), Arc::clone(info));
-            self.telling(user, Told::Added(Member { id, info }))
-        })
+    fn add(&mut self, member: &tieline::Member) -> Option<Telling> {
+        let member = Member {
+            id: Arc::clone(&member.user),
+            info: Arc::clone(&member.info),
+        };
+        match self.place(&member.id) {
+            Ok(at) => {
+                self.told[at] = member;
+                None
+            }
+            Err(at) => {
+                insert(&mut self.told, at, member.clone());
+                let user = Arc::clone(&member.id);
+                Some(self.telling(&user, Told::Added(member)))
+            }
+        }
     }
 
-    fn remove(&mut self, user: &Arc<str>) -> Option<Telling> {
-        let known = self.told.remove(user);
-        known.map(|_| self.telling(user, Told::Removed(Arc::clone(user))))
+    /// What is known of a member is what its first connection has said that says something, until the user is gone.
+    /// There is no event that would tell it.
+    fn learn(&mut self, member: &tieline::Member) {
+        if let Ok(at) = self.place(&member.user)
+            && self.told[at].info.is_empty()
+        {
+            self.told[at].info = Arc::clone(&member.info);
+        }
+    }
+
+    fn remove(&mut self, user: &str) -> Option<Telling> {
+        let at = self.place(user).ok()?;
+        let Member { id, .. } = self.told.remove(at);
+        Some(self.telling(user, Told::Removed(id)))
     }
 
     fn telling(&self, user: &str, what: Told) -> Telling {
-        let except = self.here.get(user).cloned().unwrap_or_default();
-        Telling { what, except }
+        let subscribers = self.subscribers(user).iter();
+        Telling {
+            what,
+            except: subscribers.map(|one| one.id.clone()).collect(),
+        }
+    }
+
+    /// Where a member is, or is to be.
+    fn place(&self, user: &str) -> Result<usize, usize> {
+        self.told.binary_search_by(|one| (*one.id).cmp(user))
+    }
+
+    /// The connections of a user.
+    fn subscribers(&self, user: &str) -> &[Subscriber] {
+        &self.here[self.of(user)]
+    }
+
+    fn of(&self, user: &str) -> Range<usize> {
+        let start = self.here.partition_point(|one| *one.user < *user);
+        let count = self.here[start..].partition_point(|one| *one.user == *user);
+        start..start + count
     }
 
     /// All members as a subscriber reads them, the one that it is included: others may not know of it yet, and what was
     /// told of it elsewhere may be about to go.
     fn snapshot(&self, own: &Member) -> String {
         let told = self.told.iter();
-        let told = told.map(|(user, info)| (&**user, member::json(info)));
+        let told = told.map(|one| (&*one.id, one.json()));
         let mut hash: BTreeMap<&str, Option<&RawValue>> = told.collect();
         hash.insert(&own.id, own.json());
         let members = Members {
@@ -133,6 +189,14 @@ impl Room {
         let text = serde_json::to_string(&Snapshot { presence: members });
         text.expect("maps with text keys always serialize")
     }
+}
+
+/// Inserts into a list that keeps no more room than it needs soon.
+fn insert<T>(list: &mut Vec<T>, at: usize, one: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 4).max(1));
+    }
+    list.insert(at, one);
 }
 
 /// The data of the answer to a subscription.

@@ -4,15 +4,11 @@
 //! and who subscribes happen one after the other, under the lock of the room, so that a snapshot and what is told
 //! later fit.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tieline::{Connection, Exit, JoinError, Presence};
-use tokio::{sync::watch, time::timeout};
-use tokio_util::task::AbortOnDropHandle;
+use tieline::{Change, ClientId, Connection, Exit, Follower, JoinError, Presence};
+use tokio::{sync::Notify, time::timeout};
 
 use super::{
     member::Member,
@@ -20,65 +16,66 @@ use super::{
 };
 use crate::{
     app::{hubs::HubHandle, opened::Opened},
-    config::hub_name::HubName,
     wire::pusher::{dialect, outgoing},
 };
 
 /// How long a subscriber waits to learn who else is there. While the registry is away, it learns that later.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The rooms of a node.
+/// The rooms of a node, by hub and channel.
 #[derive(Default)]
-pub(in crate::wire::pusher) struct Rooms(Opened<(HubName, Box<str>), OpenRoom>);
+pub(in crate::wire::pusher) struct Rooms(Opened<Arc<str>, OpenRoom>);
 
-/// A presence channel that somebody here is subscribed to.
+/// A presence channel that somebody here is subscribed to: it is followed for as long as it is open.
 pub(super) struct OpenRoom {
-    channel: Box<str>,
+    /// The name of the hub, a NUL, which no hub has in its name, and the channel.
+    key: Arc<str>,
     hub: HubHandle,
-    presence: Presence,
     room: Mutex<Room>,
-    /// Whether the members are known.
-    is_read: watch::Sender<bool>,
-    task: Mutex<Option<AbortOnDropHandle<()>>>,
+    /// The members have become known.
+    is_read: Notify,
 }
 
 impl Rooms {
-    /// The room of a channel; `None` if nobody can know who is there.
-    pub(super) fn open(&self, hub: &HubHandle, channel: &str) -> Option<Arc<OpenRoom>> {
+    /// The room of a channel, and who keeps its members; `None` if nobody can know who is there.
+    pub(super) fn open<'a>(
+        &self,
+        hub: &'a HubHandle,
+        channel: &str,
+    ) -> Option<(Arc<OpenRoom>, &'a Presence)> {
         let presence = hub.presence()?;
-        let key = (hub.name().clone(), Box::from(channel));
-        Some(
-            self.0
-                .get_or_open(key, || OpenRoom::start(hub, presence, channel)),
-        )
+        let key: Arc<str> = format!("{}\0{channel}", hub.name().as_str()).into();
+        let room = self.0.get_or_open(Arc::clone(&key), || {
+            let room = Arc::new(OpenRoom {
+                key,
+                hub: hub.clone(),
+                room: Mutex::default(),
+                is_read: Notify::new(),
+            });
+            if let Err(error) = presence.follow_by(channel, &room) {
+                tracing::debug!(%error, channel, "nobody is told who is there");
+            }
+            room
+        });
+        Some((room, presence))
     }
 }
 
 impl OpenRoom {
-    fn start(hub: &HubHandle, presence: &Presence, channel: &str) -> Arc<Self> {
-        let room = Arc::new(Self {
-            channel: channel.into(),
-            hub: hub.clone(),
-            presence: presence.clone(),
-            room: Mutex::default(),
-            is_read: watch::Sender::new(false),
-            task: Mutex::default(),
-        });
-        let follow = follow(presence.clone(), channel.to_owned(), Arc::downgrade(&room));
-        *room.task.lock() = Some(AbortOnDropHandle::new(tokio::spawn(follow)));
-        room
-    }
-
-    pub(super) fn presence(&self) -> &Presence {
-        &self.presence
+    fn channel(&self) -> &str {
+        &self.key[self.hub.name().as_str().len() + 1..]
     }
 
     /// Waits until the members are known, but not for long.
     pub(super) async fn read(&self) {
-        let mut is_read = self.is_read.subscribe();
-        let waited = timeout(PATIENCE, is_read.wait_for(|is_read| *is_read)).await;
-        if waited.is_err() {
-            tracing::debug!(channel = %self.channel, "subscribed before the members are known");
+        // Before the look at the room: who waits is told of what comes after this.
+        let is_read = self.is_read.notified();
+        if self.room.lock().is_read() {
+            return;
+        }
+        if timeout(PATIENCE, is_read).await.is_err() {
+            let channel = self.channel();
+            tracing::debug!(channel, "subscribed before the members are known");
         }
     }
 
@@ -98,44 +95,38 @@ impl OpenRoom {
         member: &Member,
     ) -> Result<String, JoinError> {
         let mut room = self.room.lock();
-        connection.join(&self.channel)?;
+        connection.join(self.channel())?;
         Ok(room.subscribe(connection.id().clone(), member))
     }
 
     /// The subscriber is none any more.
-    pub(super) fn leave(&self, id: &tieline::ClientId, user: &str, exit: Exit) {
+    pub(super) fn leave(&self, id: &ClientId, user: &str, (exit, grace): (Exit, Duration)) {
         self.room.lock().unsubscribe(id, user);
-        self.presence.exit(&self.channel, user, exit);
+        let presence = self.hub.presence();
+        if let Some(Ok(presence)) = presence.map(|presence| presence.with_grace(grace)) {
+            presence.exit(self.channel(), user, exit);
+        }
     }
 
     fn tell(&self, telling: &Telling) {
+        let channel = self.channel();
         let frame = match &telling.what {
-            Told::Added(member) => outgoing::member_added(&self.channel, &member.id, member.json()),
-            Told::Removed(user) => outgoing::member_removed(&self.channel, user),
+            Told::Added(member) => outgoing::member_added(channel, &member.id, member.json()),
+            Told::Removed(user) => outgoing::member_removed(channel, user),
         };
         // Each node tells its own.
         let hub = self.hub.cluster().hub();
         let others = hub.except(&telling.except);
-        others.emit_group(&self.channel, dialect::frame(frame));
+        others.emit_group(channel, dialect::frame(frame));
     }
 }
 
-/// Tells the subscribers what the roster tells, until nobody has the room any more.
-async fn follow(presence: Presence, channel: String, room: Weak<OpenRoom>) {
-    let mut following = match presence.follow(&channel).await {
-        Ok(following) => following,
-        Err(error) => {
-            tracing::debug!(%error, channel, "nobody is told who is there");
-            return;
-        }
-    };
-    while let Some(change) = following.next().await {
-        let Some(open) = room.upgrade() else { return };
-        let mut room = open.room.lock();
-        room.change(change)
-            .iter()
-            .for_each(|telling| open.tell(telling));
+impl Follower for OpenRoom {
+    fn on_change(&self, change: &Change) {
+        let mut room = self.room.lock();
+        let tellings = room.change(change);
+        tellings.iter().for_each(|telling| self.tell(telling));
         drop(room);
-        open.is_read.send_replace(true);
+        self.is_read.notify_waiters();
     }
 }

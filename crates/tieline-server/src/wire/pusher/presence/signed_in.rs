@@ -25,11 +25,11 @@ struct Online {
 
 impl SignedIn {
     /// From now on the user is online, if anybody can know that.
-    pub(in crate::wire::pusher) async fn begin(
-        presence: Option<&Presence>,
-        member: Member,
-    ) -> Self {
-        let online = Online::begin(presence, &member.id).await;
+    pub(in crate::wire::pusher) async fn begin(presence: Option<Presence>, member: Member) -> Self {
+        let online = match presence {
+            Some(presence) => Some(Online::begin(presence, &member.id).await),
+            None => None,
+        };
         Self {
             member,
             _online: online,
@@ -47,12 +47,12 @@ impl SignedIn {
 }
 
 impl Online {
-    async fn begin(presence: Option<&Presence>, user: &Arc<str>) -> Option<Self> {
-        let presence = presence?;
-        let entering = presence.sign_in(user);
+    async fn begin(presence: Presence, user: &Arc<str>) -> Self {
+        let registry = presence.clone();
+        let entering = registry.sign_in(user);
         // From here on, so that it signs out even if this is dropped while the registry is asked.
         let mut online = Self {
-            presence: presence.clone(),
+            presence,
             user: Arc::clone(user),
             is_in: true,
         };
@@ -60,7 +60,7 @@ impl Online {
             tracing::debug!(%error, "nobody is told that a user is online");
             online.is_in = false;
         }
-        Some(online)
+        online
     }
 }
 

@@ -3,12 +3,14 @@
 //! Owns what a change means to webhooks, and when a going is told. Must not know which webhooks there are. Invariant: a
 //! change is done only when every request that follows from it is.
 
+mod introducing;
+
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tieline::{DispatchError, Dispatcher, Position, Presence, PresenceEvent};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -18,23 +20,34 @@ use super::{
     event::{Event, OF_CHANNELS, OF_MEMBERS},
     holds::{Holds, Subject},
     live::Webhooks,
+    marks::Marks,
     progress::{Progress, Receipt},
 };
 use crate::config::sections::pusher_webhooks::WebhookEvent;
+
+/// What is told of rosters.
+pub(super) const OF_ROSTERS: [[WebhookEvent; 2]; 2] = [OF_CHANNELS, OF_MEMBERS];
 
 /// How long whoever has gone has to return untold.
 const HOLD: Duration = Duration::from_secs(3);
 
 pub(super) struct WebhookDispatcher {
     shared: Arc<Shared>,
-    presence: Presence,
     /// How long all have to come again after the registry has lost its data.
     return_time: Duration,
+    /// Whether this node has the place.
+    is_in_place: watch::Sender<bool>,
     _telling: AbortOnDropHandle<()>,
+    _introducing: AbortOnDropHandle<()>,
 }
 
 struct Shared {
     webhooks: Webhooks,
+    presence: Presence,
+    marks: Marks,
+    /// Held while changes are taken, and while those who are there are read for a webhook that is new: what it is told of
+    /// a channel last is what has happened last.
+    taking: tokio::sync::Mutex<()>,
     progress: Progress,
     holds: Mutex<Holds<Arc<Receipt>>>,
     /// A time to tell has come nearer.
@@ -43,27 +56,43 @@ struct Shared {
 
 impl WebhookDispatcher {
     /// `lease` is that of the cluster's nodes.
-    pub(super) fn new(webhooks: Webhooks, presence: Presence, lease: Duration) -> Self {
+    pub(super) fn new(
+        webhooks: Webhooks,
+        presence: Presence,
+        marks: Marks,
+        lease: Duration,
+    ) -> Self {
         let shared = Arc::new(Shared {
             webhooks,
+            presence,
+            marks,
+            taking: tokio::sync::Mutex::default(),
             progress: Progress::default(),
             holds: Mutex::default(),
             held: Notify::new(),
         });
         let telling = tokio::spawn(Arc::clone(&shared).tell_due());
+        let (is_in_place, in_place) = watch::channel(false);
+        let introducing = tokio::spawn(Arc::clone(&shared).introduce_new(in_place));
         Self {
             shared,
-            presence,
             return_time: lease + HOLD,
+            is_in_place,
             _telling: AbortOnDropHandle::new(telling),
+            _introducing: AbortOnDropHandle::new(introducing),
         }
     }
+}
 
-    /// Who is there now, of what webhooks want.
-    async fn there(&self) -> Result<Vec<Subject>, DispatchError> {
-        let webhooks = &self.shared.webhooks;
+impl Shared {
+    /// Who is there now in these hubs, of what is wanted.
+    async fn there(
+        &self,
+        hubs: impl IntoIterator<Item = String> + Send,
+        wants: impl Fn(&str, [WebhookEvent; 2], &str) -> bool + Send + Sync,
+    ) -> Result<Vec<Subject>, DispatchError> {
         let mut there = Vec::new();
-        for hub in webhooks.hubs_wanting(&[OF_CHANNELS, OF_MEMBERS].concat()) {
+        for hub in hubs {
             let presence = self.presence.namespace(&hub)?;
             let hub: Arc<str> = hub.into();
             for channel in presence.occupied().await? {
@@ -75,10 +104,10 @@ impl WebhookDispatcher {
                     channel: Arc::clone(&channel),
                     member,
                 };
-                if webhooks.want_any(&hub, OF_CHANNELS, &channel) {
+                if wants(&hub, OF_CHANNELS, &channel) {
                     there.push(subject(None));
                 }
-                if kind == Kind::Presence && webhooks.want_any(&hub, OF_MEMBERS, &channel) {
+                if kind == Kind::Presence && wants(&hub, OF_MEMBERS, &channel) {
                     let members = presence.roster(&channel).await?.into_iter();
                     there.extend(members.map(|member| subject(Some(member.user))));
                 }
@@ -90,18 +119,29 @@ impl WebhookDispatcher {
 
 impl Dispatcher for WebhookDispatcher {
     async fn dispatch(&self, events: &[PresenceEvent]) -> Result<(), DispatchError> {
+        let shared = &self.shared;
+        let _taking = shared.taking.lock().await;
         for event in events {
             if let PresenceEvent::Reset { version } = event {
-                let there = self.there().await?;
-                self.shared.reset(&there, version, self.return_time);
+                let hubs = shared.webhooks.hubs_wanting(&OF_ROSTERS.concat());
+                let wants =
+                    |hub: &str, kinds, channel: &str| shared.webhooks.want_any(hub, kinds, channel);
+                let there = shared.there(hubs, wants).await?;
+                if shared.reset(&there, version, self.return_time) {
+                    for webhook in shared.webhooks.wanting(&OF_ROSTERS.concat()) {
+                        shared.mark(&webhook).await;
+                    }
+                }
             } else {
-                self.shared.take(event);
+                shared.take(event);
             }
         }
         Ok(())
     }
 
     fn done(&self, _: &Position) -> Option<Position> {
+        let begins = |is: &mut bool| !std::mem::replace(is, true);
+        self.is_in_place.send_if_modified(begins);
         self.shared.progress.done()
     }
 
@@ -109,19 +149,23 @@ impl Dispatcher for WebhookDispatcher {
         // First: whatever ends from now on is not done.
         self.shared.progress.forget();
         self.shared.holds.lock().suspend();
+        self.is_in_place.send_replace(false);
     }
 }
 
 impl Shared {
-    fn reset(&self, there: &[Subject], version: &Position, return_time: Duration) {
+    /// Tells what was missed. Whether that was everybody who is there.
+    fn reset(&self, there: &[Subject], version: &Position, return_time: Duration) -> bool {
         let receipt = self.progress.take(version.clone());
         let mut holds = self.holds.lock();
+        let is_complete = holds.know_nobody();
         let time = (Instant::now(), return_time);
         for subject in holds.reset(there, time, || Arc::clone(&receipt)) {
             self.tell_come(&subject, &receipt);
         }
         drop(holds);
         self.held.notify_one();
+        is_complete
     }
 
     fn take(&self, event: &PresenceEvent) {
@@ -215,11 +259,7 @@ impl Shared {
         [of_channel, of_member]: [WebhookEvent; 2],
         receipt: &Arc<Receipt>,
     ) {
-        let channel = Arc::clone(&subject.channel);
-        let event = match &subject.member {
-            None => Event::of_channel(of_channel, channel),
-            Some(user) => Event::of_member(of_member, channel, user),
-        };
+        let event = about(subject, [of_channel, of_member]);
         self.webhooks.tell_hub(&subject.hub, &event, receipt);
     }
 
@@ -244,6 +284,15 @@ impl Shared {
                 () = self.held.notified() => {}
             }
         }
+    }
+}
+
+/// What is told of a subject.
+fn about(subject: &Subject, [of_channel, of_member]: [WebhookEvent; 2]) -> Event {
+    let channel = Arc::clone(&subject.channel);
+    match &subject.member {
+        None => Event::of_channel(of_channel, channel),
+        Some(user) => Event::of_member(of_member, channel, user),
     }
 }
 

@@ -8,50 +8,59 @@ use tieline::{Cluster, Dispatching, Presence};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    dispatcher::WebhookDispatcher,
-    event::{OF_CHANNELS, OF_MEMBERS},
+    dispatcher::{OF_ROSTERS, WebhookDispatcher},
     live::Webhooks,
+    marks::Marks,
 };
+
+/// The two steps of the end.
+#[derive(Clone, Default)]
+struct Stops {
+    /// No more changes are taken.
+    taking: CancellationToken,
+    all: CancellationToken,
+}
 
 /// Webhooks whose node offers itself.
 pub(crate) struct Posting {
     webhooks: Webhooks,
-    stop: CancellationToken,
+    stops: Stops,
     task: AbortOnDropHandle<()>,
 }
 
 impl Posting {
     /// `lease` is that of the cluster's nodes.
     pub(crate) fn start(webhooks: Webhooks, cluster: Cluster, lease: Duration) -> Self {
-        let stop = CancellationToken::new();
-        let dispatching = dispatch(webhooks.clone(), cluster, lease, stop.clone());
+        let stops = Stops::default();
+        let dispatching = dispatch(webhooks.clone(), cluster, lease, stops.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(dispatching));
         Self {
             webhooks,
-            stop,
+            stops,
             task,
         }
     }
 
-    /// Waits until all was sent, but no longer than this, and hands the rest over.
+    /// Takes no more changes, waits until all was sent, but no longer than this, and hands the rest over. A busy cluster
+    /// would fill the queues as fast as they are sent.
     pub(crate) async fn end(self, limit: Duration) {
+        self.stops.taking.cancel();
         if !self.webhooks.drain(limit).await {
             tracing::warn!("stopped before all events were sent to webhooks");
         }
-        self.stop.cancel();
+        self.stops.all.cancel();
         // An error would be that of a task which has panicked, and was reported.
         drop(self.task.await);
     }
 }
 
-/// Dispatches, or waits to take over, while any webhook wants events of rosters. Runs until `stop`, and then hands its
-/// place over. `lease` is that of the cluster's nodes.
-async fn dispatch(webhooks: Webhooks, cluster: Cluster, lease: Duration, stop: CancellationToken) {
+/// Dispatches, or waits to take over, while any webhook wants events of rosters, until it stops. In the end, it hands
+/// its place over. `lease` is that of the cluster's nodes.
+async fn dispatch(webhooks: Webhooks, cluster: Cluster, lease: Duration, stops: Stops) {
     let mut reloads = webhooks.reloads();
     let mut dispatching: Option<(Presence, Dispatching)> = None;
     loop {
-        let hubs = webhooks.hubs_wanting(&[OF_CHANNELS, OF_MEMBERS].concat());
-        if hubs.is_empty() {
+        if webhooks.wanting(&OF_ROSTERS.concat()).is_empty() {
             hand_over(dispatching.take()).await;
         } else if dispatching.is_none() {
             dispatching = start(&webhooks, &cluster, lease);
@@ -62,7 +71,13 @@ async fn dispatch(webhooks: Webhooks, cluster: Cluster, lease: Duration, stop: C
                     return;
                 }
             }
-            () = stop.cancelled() => return hand_over(dispatching).await,
+            () = stops.taking.cancelled() => {
+                if let Some((_, dispatching)) = &dispatching {
+                    dispatching.stop_taking();
+                }
+                stops.all.cancelled().await;
+                return hand_over(dispatching).await;
+            }
         }
     }
 }
@@ -72,7 +87,7 @@ async fn hand_over(dispatching: Option<(Presence, Dispatching)>) {
     let Some((presence, dispatching)) = dispatching else {
         return;
     };
-    drop(dispatching);
+    dispatching.end().await;
     if let Err(error) = presence.drain().await {
         tracing::debug!(%error, "another node dispatches once the lease is over");
     }
@@ -91,7 +106,8 @@ fn start(
         );
     });
     let presence = presence.ok()?;
-    let dispatcher = WebhookDispatcher::new(webhooks.clone(), presence.clone(), lease);
+    let marks = Marks::new(cluster.clone());
+    let dispatcher = WebhookDispatcher::new(webhooks.clone(), presence.clone(), marks, lease);
     let dispatching = presence.dispatch(dispatcher);
     Some((presence, dispatching))
 }

@@ -100,6 +100,16 @@ impl<R> Holds<R> {
         }
     }
 
+    /// Whether a reset would tell everybody who is there.
+    pub(super) fn know_nobody(&self) -> bool {
+        self.is_stale || self.subjects.is_empty()
+    }
+
+    /// Those who have gone, which is not told yet.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Subject> {
+        self.due.values()
+    }
+
     /// When the next one is told.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.first_key_value().map(|((at, _), _)| *at)

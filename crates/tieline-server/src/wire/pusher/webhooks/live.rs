@@ -154,6 +154,21 @@ impl Webhooks {
         }
     }
 
+    /// Tells one webhook.
+    pub(super) fn tell_one(&self, webhook: &Arc<Webhook>, event: &Event, receipt: &Arc<Receipt>) {
+        if webhook.wants(event.kind, &event.channel) {
+            webhook.send(&self.apps, event, Some(Arc::clone(receipt)));
+        }
+    }
+
+    /// The webhooks that want any of these events.
+    pub(super) fn wanting(&self, kinds: &[WebhookEvent]) -> Vec<Arc<Webhook>> {
+        let webhooks = self.live.0.webhooks.load();
+        let wants =
+            |one: &&Arc<Webhook>| kinds.iter().any(|kind| one.settings.events.contains(kind));
+        webhooks.all.iter().filter(wants).cloned().collect()
+    }
+
     /// Whether any webhook of a hub wants one of these events of a channel.
     pub(super) fn want_any(&self, hub: &str, kinds: [WebhookEvent; 2], channel: &str) -> bool {
         let webhooks = self.live.0.webhooks.load();
@@ -163,12 +178,10 @@ impl Webhooks {
 
     /// The hubs of whose webhooks any wants one of these events.
     pub(super) fn hubs_wanting(&self, kinds: &[WebhookEvent]) -> BTreeSet<String> {
-        let webhooks = self.live.0.webhooks.load();
-        let wants =
-            |one: &Arc<Webhook>| kinds.iter().any(|kind| one.settings.events.contains(kind));
-        let hubs = webhooks.by_hub.iter();
-        let hubs = hubs.filter(|(_, of_hub)| of_hub.iter().any(wants));
-        hubs.map(|(hub, _)| hub.clone()).collect()
+        let webhooks = self.wanting(kinds).into_iter();
+        webhooks
+            .map(|one| one.settings.hub.as_str().to_owned())
+            .collect()
     }
 
     /// Tells of each reload from now on.

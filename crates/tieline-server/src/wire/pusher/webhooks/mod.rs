@@ -11,6 +11,7 @@ mod dispatching;
 mod event;
 mod holds;
 mod live;
+mod marks;
 mod progress;
 mod queue;
 pub(crate) mod settings;

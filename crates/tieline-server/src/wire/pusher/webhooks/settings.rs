@@ -4,10 +4,12 @@
 
 use std::{fmt, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 
-use crate::config::{
-    hub_name::HubName, sections::pusher_webhooks::WebhookEvent, webhook_url::WebhookUrl,
+use crate::{
+    config::{hub_name::HubName, sections::pusher_webhooks::WebhookEvent, webhook_url::WebhookUrl},
+    wire::hex,
 };
 
 /// One webhook.
@@ -35,6 +37,14 @@ pub(crate) struct WebhookSettings {
 }
 
 impl WebhookSettings {
+    /// The same for the same events of the same channels to the same server, on all nodes. Says nothing of them.
+    pub(super) fn digest(&self) -> String {
+        let (app, hub, url) = (&self.app, self.hub.as_str(), self.url.uri());
+        let what = (&self.events, &self.prefix, &self.suffix);
+        let text = format!("{app:?} {hub:?} {url:?} {what:?}");
+        hex::encode(digest(&SHA256, text.as_bytes()).as_ref())
+    }
+
     pub(super) fn wants(&self, event: WebhookEvent, channel: &str) -> bool {
         self.events.contains(&event)
             && channel.starts_with(&*self.prefix)

@@ -10,6 +10,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use crate::app::limits::TooManyRequests;
+
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
 /// Why a request was not carried out.
@@ -29,8 +31,8 @@ enum ExtraHeader {
     None,
     /// How to ask.
     Challenge,
-    /// When to ask again.
-    RetryAfter,
+    /// When to ask again, in seconds.
+    RetryAfter(u64),
     /// The methods of the path.
     Allow(String),
 }
@@ -151,7 +153,7 @@ impl Error {
     /// SDKs repeat a request that gets this.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self {
-            header: ExtraHeader::RetryAfter,
+            header: ExtraHeader::RetryAfter(1),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Error.ServiceUnavailable",
@@ -161,15 +163,28 @@ impl Error {
     }
 }
 
+/// SDKs repeat a request that gets this, after the time that it says.
+impl From<TooManyRequests> for Error {
+    fn from(error: TooManyRequests) -> Self {
+        Self {
+            header: ExtraHeader::RetryAfter(error.retry_after()),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Error.TooManyRequests",
+                error.message(),
+            )
+        }
+    }
+}
+
 impl ExtraHeader {
     fn named(&self) -> Option<(HeaderName, HeaderValue)> {
-        let (name, value) = match self {
+        Some(match self {
             Self::None => return None,
-            Self::Challenge => (header::WWW_AUTHENTICATE, "Bearer"),
-            Self::RetryAfter => (header::RETRY_AFTER, "1"),
-            Self::Allow(methods) => (header::ALLOW, &**methods),
-        };
-        Some((name, HeaderValue::from_str(value).ok()?))
+            Self::Challenge => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Self::RetryAfter(seconds) => (header::RETRY_AFTER, (*seconds).into()),
+            Self::Allow(methods) => (header::ALLOW, HeaderValue::from_str(methods).ok()?),
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`), whether it may
 //! (`auth`), and what the response says (`error`, `outcome`). What is done is up to the operations of `app`. Must
-//! not know where connections are. Invariants: nothing is done before the token of the request has been checked;
+//! not know where connections are. Invariants: nothing is done before the token of the request has been checked, and nothing is taken from what the
+//! hub may have;
 //! success has exactly the status that SDKs demand; what one request holds in memory is bounded, and so is its time.
 
 mod auth;
@@ -27,6 +28,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use tieline::client_addr;
 use tracing::{Instrument, Span};
 
 use self::{
@@ -105,7 +107,11 @@ impl RestState {
         let Call { hub, operation } = call;
         let hub = self.hub(&hub)?;
         let access = &hub.rules().access;
-        let token = auth::check(access, &parts.headers, path)?;
+        let address = client_addr(&parts.extensions).map(|address| address.ip());
+        let attempt = self.hubs.attempt(address)?;
+        let token = auth::check(access, &parts.headers, path);
+        let token = token.inspect_err(|_| attempt.failed())?;
+        hub.take_request()?;
         let route = operation.route();
         let url = match operation {
             Operation::Members { .. } => access.url(token, path).unwrap_or_default(),

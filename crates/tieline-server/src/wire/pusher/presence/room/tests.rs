@@ -46,7 +46,7 @@ fn a_snapshot_has_every_member_and_always_the_subscriber() {
         room.subscribe(client("1"), &grace),
         r#"{"presence":{"ids":["grace"],"hash":{"grace":null},"count":1}}"#
     );
-    let tellings = room.change(all(&[ada.clone(), grace]));
+    let tellings = room.change(&all(&[ada.clone(), grace]));
     let told: Vec<_> = tellings.iter().map(|one| &one.what).collect();
     assert_eq!(told[0], &Told::Added(ada.clone()));
     // Its own connection is not told that it has come.
@@ -58,7 +58,7 @@ fn a_snapshot_has_every_member_and_always_the_subscriber() {
     // What others know of a member holds while it is one.
     let other = member("ada", "{}");
     assert!(
-        room.change(transition(TransitionKind::Changed, &other))
+        room.change(&transition(TransitionKind::Changed, &other))
             .is_empty()
     );
     assert_eq!(room.info_of("ada"), None, "it is not here");
@@ -153,11 +153,11 @@ proptest! {
                         roster.insert(user);
                         TransitionKind::Joined
                     };
-                    room.change(transition(kind, &named(user)))
+                    room.change(&transition(kind, &named(user)))
                 }
                 Step::ReadAnew => {
                     let members: Vec<_> = roster.iter().map(|user| named(*user)).collect();
-                    room.change(all(&members))
+                    room.change(&all(&members))
                 }
             };
             for reader in &mut readers {
@@ -169,4 +169,22 @@ proptest! {
         }
         prop_assert!(readers.is_empty() || !room.here.is_empty());
     }
+}
+
+#[test]
+fn who_has_said_nothing_may_say_something_later() {
+    let mut room = Room::default();
+    let (silent, ada) = (member("ada", ""), member("ada", "1"));
+    room.change(transition(TransitionKind::Joined, &silent));
+    // A client of another wire is here no subscriber, and what it has not said does not count.
+    room.subscribe(client("a"), &ada);
+    assert_eq!(room.info_of("ada"), None);
+    assert!(
+        room.change(transition(TransitionKind::Changed, &ada))
+            .is_empty()
+    );
+    assert_eq!(room.info_of("ada").map(|info| &**info), Some("1"));
+    // What was said first stays.
+    room.change(transition(TransitionKind::Changed, &member("ada", "2")));
+    assert_eq!(room.info_of("ada").map(|info| &**info), Some("1"));
 }

@@ -1,0 +1,174 @@
+//! Clients of Web PubSub as members of presence channels, in hubs whose groups are also channels of an app.
+//!
+//! Owns that such a client is a member for exactly as long as it is in the group, whoever puts it there, and only if it
+//! has a user. Must not know who changes groups: they say that one has changed, in any order, and what is so then
+//! counts. Invariants: each client counts once in a channel, and goes from it once; that is decided under the lock of
+//! the client's data, so that what is entered is in the order of what the client was in.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tieline::{Connection, EnterOutcome, PresenceError};
+
+use super::{
+    client_data::SharedClientData,
+    events::OperationError,
+    hubs::{HubHandle, Hubs},
+    memberships::PRESENCE,
+};
+
+/// Clients that are looked at between two chances for other tasks.
+const SLICE: usize = 128;
+
+type Verdict = BoxFuture<'static, Result<EnterOutcome, PresenceError>>;
+
+/// A client that becomes a member, once the registry has answered.
+pub(crate) struct Entering {
+    verdict: Verdict,
+    data: Arc<SharedClientData>,
+    group: Arc<str>,
+}
+
+/// No further client can be a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the channel has as many members as it may")]
+pub(crate) struct Full;
+
+impl From<Full> for OperationError {
+    fn from(full: Full) -> Self {
+        let message = full.to_string();
+        let name = "Forbidden";
+        Self { name, message }
+    }
+}
+
+/// Makes a client a member of a group that it is in, or none of one that it is not in. `hub` is that of the client;
+/// `None` if it does not exist any more.
+pub(crate) fn update(
+    hub: Option<&HubHandle>,
+    connection: &Connection,
+    group: &str,
+) -> Option<Entering> {
+    if !group.starts_with(PRESENCE) {
+        return None;
+    }
+    let user = connection.user()?;
+    // Clients of the app, which have other data, say themselves who they are.
+    let data = connection.data::<SharedClientData>()?;
+    let mut client = data.lock();
+    let is_in = || connection.groups().iter().any(|own| **own == *group);
+    let hub = hub.filter(|hub| hub.has_channels() && !client.is_over() && is_in());
+    let is_member_now = client.memberships().is_some_and(|own| own.has(group));
+    match (hub, is_member_now) {
+        (Some(hub), false) => {
+            let group: Arc<str> = group.into();
+            let mut verdict = ask(hub, &group, user)?;
+            // It is entered at the first poll, under the lock.
+            let answered = (&mut verdict).now_or_never();
+            let is_pending = answered.is_none();
+            if answered.is_some_and(|outcome| !is_member(outcome, &group)) {
+                return None;
+            }
+            let memberships = client.memberships_mut();
+            memberships.add(hub.clone(), Arc::clone(&group), user);
+            drop(client);
+            is_pending.then_some(Entering {
+                verdict,
+                data,
+                group,
+            })
+        }
+        (None, true) => {
+            client.memberships_mut().leave(group);
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Asks the registry to enter a user; `None` if nobody can know who is there. There is nothing to say of the user: what
+/// clients of the app have said stays.
+fn ask(hub: &HubHandle, group: &Arc<str>, user: &str) -> Option<Verdict> {
+    let presence = hub.member_limits()?.of(hub.presence()?);
+    let (channel, user) = (Arc::clone(group), user.to_owned());
+    Some(Box::pin(async move {
+        presence.enter(&channel, &user, "").await
+    }))
+}
+
+fn is_member(outcome: Result<EnterOutcome, PresenceError>, group: &str) -> bool {
+    match outcome {
+        Ok(EnterOutcome::Full) => {
+            tracing::debug!(group, "a client is no member: the channel is full");
+            false
+        }
+        Ok(_) => true,
+        Err(error) => {
+            tracing::debug!(group, %error, "a client is no member");
+            false
+        }
+    }
+}
+
+impl Entering {
+    /// Waits for the registry, but not for long. If it takes no further member, the client is none.
+    pub(crate) async fn settled(self) -> Result<(), Full> {
+        let outcome = self.verdict.await;
+        let is_full = matches!(outcome, Ok(EnterOutcome::Full));
+        if !is_member(outcome, &self.group) {
+            let mut client = self.data.lock();
+            client.memberships_mut().refuse(&self.group);
+        }
+        if is_full { Err(Full) } else { Ok(()) }
+    }
+}
+
+/// A client has connected, and may be in groups.
+pub(crate) fn connected(hub: &HubHandle, connection: &Connection) {
+    if connection.user().is_some() && hub.has_channels() {
+        for group in connection.groups() {
+            settle(update(Some(hub), connection, &group));
+        }
+    }
+}
+
+/// A client has ended, and is in no group any more.
+pub(crate) fn ended(data: &SharedClientData) {
+    let gone = data.lock().end();
+    drop(gone);
+}
+
+/// Lets the registry answer while the caller goes on.
+pub(crate) fn settle(entering: Option<Entering>) {
+    if let Some(entering) = entering {
+        tokio::spawn(entering.settled());
+    }
+}
+
+/// Follows reloads: the clients of a hub that an app shares from then on become members, and those of one that no app
+/// shares any more are none. Ends never.
+pub(crate) async fn follow_rules(hubs: Hubs) {
+    let mut shared = hubs.with_channels();
+    loop {
+        hubs.rules_replaced().await;
+        let now = hubs.with_channels();
+        let changed: BTreeSet<_> = shared.symmetric_difference(&now).cloned().collect();
+        for hub in hubs.open_hubs() {
+            if changed.contains(hub.name()) {
+                look_again(&hub).await;
+            }
+        }
+        shared = now;
+    }
+}
+
+async fn look_again(hub: &HubHandle) {
+    for (number, connection) in hub.cluster().hub().connections().iter().enumerate() {
+        for group in connection.groups() {
+            settle(update(Some(hub), connection, &group));
+        }
+        if number % SLICE == SLICE - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! How much may wait for one client, and what happens beyond.
+//!
+//! Owns the bounds of a hub's outboxes: those of the configuration, and others that upgrades chose. Must not know
+//! what is queued. Invariants: an outbox names its bounds by a byte, so that a connection with bounds of its own takes
+//! no more memory than others; bounds that an outbox names stay as they are.
+
+use std::sync::OnceLock;
+
+use tieline_websocket::AnyFrame;
+
+use super::{Outbox, OutboxRules};
+use crate::{
+    config::{Config, SlowConsumer},
+    hub::budget::FRAME_OVERHEAD,
+};
+
+/// Different bounds that a hub keeps, beside those of the configuration.
+const KEPT: usize = u8::MAX as usize;
+
+/// How much may wait for one client, and what happens beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutboxBounds {
+    pub(crate) bytes: usize,
+    pub(crate) frames: usize,
+    pub(crate) policy: SlowConsumer,
+}
+
+/// What an upgrade says about the bounds of its connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OwnBounds {
+    pub(crate) bytes: Option<usize>,
+    pub(crate) frames: Option<usize>,
+    pub(crate) policy: Option<SlowConsumer>,
+}
+
+/// Which bounds an outbox has. 0: those of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct BoundsSlot(u8);
+
+/// All bounds of the outboxes of a hub.
+#[derive(Debug)]
+pub(super) struct AllBounds {
+    configured: OutboxBounds,
+    /// Filled from the front.
+    kept: Box<[OnceLock<OutboxBounds>]>,
+}
+
+impl AllBounds {
+    pub(super) fn new(configured: OutboxBounds) -> Self {
+        let kept = std::iter::repeat_with(OnceLock::new).take(KEPT).collect();
+        Self { configured, kept }
+    }
+
+    #[inline]
+    fn at(&self, slot: BoundsSlot) -> &OutboxBounds {
+        match slot.0.checked_sub(1) {
+            None => &self.configured,
+            Some(place) => self.kept[usize::from(place)]
+                .get()
+                .unwrap_or(&self.configured),
+        }
+    }
+
+    /// Where the bounds of a new connection are, which cannot exceed those of the configuration. Without room for
+    /// them, those of the configuration.
+    pub(super) fn slot(&self, own: OwnBounds) -> BoundsSlot {
+        let configured = self.configured;
+        let least = |own: Option<usize>, most: usize| own.map_or(most, |own| own.clamp(1, most));
+        let wanted = OutboxBounds {
+            bytes: least(own.bytes, configured.bytes),
+            frames: least(own.frames, configured.frames),
+            policy: own.policy.unwrap_or(configured.policy),
+        };
+        if wanted == configured {
+            return BoundsSlot::default();
+        }
+        let mut kept = self.kept.iter();
+        let place = kept.position(|place| *place.get_or_init(|| wanted) == wanted);
+        let slot = place.and_then(|place| u8::try_from(place + 1).ok());
+        slot.map_or_else(BoundsSlot::default, BoundsSlot)
+    }
+}
+
+impl From<&Config> for OutboxBounds {
+    fn from(config: &Config) -> Self {
+        Self {
+            bytes: config.outbox_bytes,
+            frames: config.outbox_frames,
+            policy: config.slow_consumer,
+        }
+    }
+}
+
+impl OutboxRules {
+    #[inline]
+    fn bounds(&self, outbox: &Outbox) -> &OutboxBounds {
+        self.bounds.at(outbox.slot)
+    }
+
+    /// Which bounds the outbox of a new connection has.
+    pub(crate) fn slot(&self, own: OwnBounds) -> BoundsSlot {
+        self.bounds.slot(own)
+    }
+}
+
+impl Outbox {
+    /// Whether one more frame stays within the bounds, the node's included.
+    pub(crate) fn fits(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        self.fits_beside(0, 0, frame, rules)
+    }
+
+    /// As [`Outbox::fits`], for frames that wait behind those of another outbox, within the bounds of one.
+    pub(crate) fn fits_behind(&self, front: &Self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        self.fits_beside(front.queue.len(), front.bytes, frame, rules)
+    }
+
+    #[inline]
+    fn fits_beside(
+        &self,
+        frames: usize,
+        bytes: usize,
+        frame: &AnyFrame,
+        rules: &OutboxRules,
+    ) -> bool {
+        if self.queue.is_empty() {
+            return true;
+        }
+        let bounds = rules.bounds(self);
+        self.queue.len() + frames < bounds.frames
+            && self.bytes + bytes + self.length(frame, rules) <= bounds.bytes
+            && !rules.budget.is_exhausted()
+    }
+
+    /// Whether one more frame stays within twice the bound in bytes. Frames that only the connection's task
+    /// may write wait until it runs: a burst may then pass the bounds this far.
+    pub(crate) fn fits_burst(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        let overhead = self.queue.len() * FRAME_OVERHEAD;
+        let bytes = rules.bounds(self).bytes;
+        self.bytes + overhead + self.length(frame, rules) <= bytes.saturating_mul(2)
+            && !rules.budget.is_exhausted()
+    }
+
+    /// Whether it is so near to its bounds that it should be written before the cork ends, and that its
+    /// client should not be read from.
+    #[inline]
+    pub(crate) fn is_half_full(&self, rules: &OutboxRules) -> bool {
+        let bounds = rules.bounds(self);
+        self.bytes >= bounds.bytes / 2 || self.queue.len() >= bounds.frames.div_ceil(2)
+    }
+
+    /// Whether the client may be read from: less than half is in use, or as much has left since it was last
+    /// read from. Under a policy that drops frames an outbox may stay full for ever, and its client must not
+    /// be mute for as long.
+    pub(crate) fn allows_reading(&self, rules: &OutboxRules) -> bool {
+        let half = u32::try_from(rules.bounds(self).bytes / 2).unwrap_or(u32::MAX);
+        !self.is_half_full(rules) || self.left >= half
+    }
+
+    /// Whether it is at its bounds or above.
+    pub(crate) fn is_full(&self, rules: &OutboxRules) -> bool {
+        let bounds = rules.bounds(self);
+        self.bytes >= bounds.bytes || self.queue.len() >= bounds.frames
+    }
+
+    /// What happens to a frame beyond the bounds.
+    pub(crate) fn policy(&self, rules: &OutboxRules) -> SlowConsumer {
+        rules.bounds(self).policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(bytes: usize) -> OwnBounds {
+        OwnBounds {
+            bytes: Some(bytes),
+            ..OwnBounds::default()
+        }
+    }
+
+    fn all() -> AllBounds {
+        AllBounds::new(OutboxBounds::from(&Config::default()))
+    }
+
+    #[test]
+    fn connections_that_choose_the_same_share_it() {
+        let all = all();
+        let slot = all.slot(own(1000));
+        assert_eq!(all.slot(own(1000)), slot);
+        assert_ne!(all.slot(own(2000)), slot);
+        let frames = Config::default().outbox_frames;
+        let bounds = all.at(slot);
+        assert_eq!((bounds.bytes, bounds.frames), (1000, frames));
+    }
+
+    #[test]
+    fn nobody_exceeds_the_configuration_or_has_no_room_at_all() {
+        let all = all();
+        assert_eq!(all.slot(OwnBounds::default()), BoundsSlot::default());
+        assert_eq!(all.slot(own(usize::MAX)), BoundsSlot::default());
+        assert_eq!(all.at(all.slot(own(0))).bytes, 1);
+    }
+
+    #[test]
+    fn more_than_are_kept_have_those_of_the_configuration() {
+        let all = all();
+        let slots: Vec<_> = (1..=KEPT).map(|bytes| all.slot(own(bytes))).collect();
+        for (slot, bytes) in slots.iter().zip(1..) {
+            assert_eq!(all.at(*slot).bytes, bytes);
+        }
+        assert_eq!(all.slot(own(KEPT + 1)), BoundsSlot::default());
+        assert_eq!(all.slot(own(KEPT)), slots[KEPT - 1]);
+    }
+}
