@@ -6,7 +6,7 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 // What changes the look of other characters, or has none, the blank of Braille among them; and blanks, but for single ones
 // between words.
 const UNSEEN =
-  /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\u2800]|(?! )\p{Zs}|^ | $|(?<= ) /gu;
+  /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\u2800]|(?! )\p{Zs}|^ | (?= *$)|(?<= ) /gu;
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 export const count = (value) => whole.format(value);
