@@ -173,6 +173,10 @@ async fn follow(mut clock: Following) -> anyhow::Result<()> {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared between processes of one machine"
+)]
 fn unix_micros() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))

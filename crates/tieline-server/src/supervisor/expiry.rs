@@ -75,7 +75,8 @@ impl ExpiryWatch {
             let since = expiry.at.duration_since(UNIX_EPOCH).unwrap_or_default();
             METRICS.certificate_expires(expiry.of, since.as_secs());
             if expiry.is_soon() && self.is_due(&expiry) {
-                tracing::warn!(of = expiry.of, "{expiry}; renew it");
+                let at = humantime::format_rfc3339_seconds(expiry.at);
+                tracing::warn!(of = expiry.of, %at, "a certificate expires soon, or has");
             }
         }
     }

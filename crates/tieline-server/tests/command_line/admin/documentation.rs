@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tieline_test_servers::redis::Redis;
+use tieline_test_servers::{Authority, redis::Redis};
 
 use super::{Node, Page};
-use crate::kit::Client;
+use crate::kit::{Client, tieline};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
 
@@ -68,14 +68,30 @@ fn documented() -> BTreeSet<Metric> {
     rows.map(metric).collect()
 }
 
-/// Two nodes of a cluster with an event handler that does not answer.
+/// Two nodes of a cluster, with a certificate, and an event handler that does not answer.
 #[test]
 fn the_documentation_describes_every_metric_and_no_other() {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
     let redis = runtime.block_on(Redis::start());
+    let folder = tempfile::tempdir().unwrap();
+    let params = rcgen::CertificateParams::new(["node.test".to_owned()]).unwrap();
+    let (chain, key) = Authority::new().sign(params);
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (chain, key) = (file("cert.pem", &chain), file("key.pem", &key));
     let node = || {
-        Node::serve(&[
+        Node::start(tieline(&[
+            "serve",
+            "--listen",
+            "http://127.0.0.1:0,https://127.0.0.1:0",
+            "--tls-cert",
+            &chain,
+            "--tls-key",
+            &key,
             "--admin-listen",
             "127.0.0.1:0",
             "--registry",
@@ -87,7 +103,7 @@ fn the_documentation_describes_every_metric_and_no_other() {
             // Whoever connects is not refused for it.
             "--event-handler-system-events",
             "connected",
-        ])
+        ]))
     };
     let (node, _other) = (node(), node());
     let path = "/client/hubs/chat";
