@@ -298,3 +298,9 @@ impl<S: Read + Write> Client<S> {
         bytes
     }
 }
+
+/// Waits between things that happen again and again, on a thread of their own.
+#[expect(clippy::disallowed_methods, reason = "it paces what others wait for")]
+pub(crate) fn pace(pause: Duration) {
+    std::thread::sleep(pause);
+}

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{Nodes, Pusher, succeeded};
+use crate::kit::pace;
 
 fn count(channel: &str, count: u64) -> String {
     format!(
@@ -114,7 +115,7 @@ fn changes_on_several_nodes_are_told_once_for_the_cluster() {
                 if is_last {
                     return client;
                 }
-                std::thread::sleep(Duration::from_millis(30));
+                pace(Duration::from_millis(30));
             }
         })
     });

@@ -12,13 +12,13 @@ use std::{
 };
 
 use super::{Receiver, Scene, check, words};
-use crate::webhooks::handler::Reply;
+use crate::{kit::pace, webhooks::handler::Reply};
 
 /// In a cluster in which more happens before all that has happened is posted.
 #[test]
 fn a_node_that_ends_posts_what_it_has_taken_and_takes_no_more() {
     let receiver = Receiver::answering(|_| {
-        thread::sleep(Duration::from_millis(200));
+        pace(Duration::from_millis(200));
         Reply::Http(200, String::new(), Vec::new())
     });
     let scene = Scene::start();
@@ -38,7 +38,7 @@ fn a_node_that_ends_posts_what_it_has_taken_and_takes_no_more() {
                     .block_on(presence.enter(&channel, &user, "{}"))
                     .unwrap();
                 users += 1;
-                thread::sleep(Duration::from_millis(30));
+                pace(Duration::from_millis(30));
             }
             users
         }

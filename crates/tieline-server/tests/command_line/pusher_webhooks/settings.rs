@@ -1,10 +1,6 @@
 //! Webhooks of the configuration, at the start and later.
 
-use std::{
-    sync::mpsc::sync_channel,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::{sync::mpsc::sync_channel, time::Instant};
 
 use super::{Receiver, Scene};
 use crate::kit::{DEADLINE, run, tieline};
@@ -72,7 +68,7 @@ fn a_webhook_that_is_added_is_told_once_who_is_there() {
     let says = |line: String| line.contains("told who is there");
     while !nodes.iter().any(|(.., log)| log.try_iter().any(says)) {
         assert!(begun.elapsed() < DEADLINE, "the webhook never became known");
-        sleep(Duration::from_millis(20));
+        std::thread::yield_now();
     }
     scene.occupy("last");
     for receiver in [&old, &new] {
