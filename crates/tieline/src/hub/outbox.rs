@@ -23,6 +23,7 @@ use crate::{delivery::Delivery, written::WriteOutcome};
 
 mod bounds;
 mod discard;
+mod fits;
 mod rules;
 
 /// Frames of up to this many bytes in total are copied together and leave in one plain write; above it,

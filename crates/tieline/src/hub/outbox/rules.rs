@@ -2,7 +2,7 @@
 
 use tieline_websocket::Deflate;
 
-use super::bounds::{AllBounds, OutboxBounds};
+use super::bounds::{AllBounds, BoundsSlot, OutboxBounds, OwnBounds};
 use crate::{
     config::Config,
     hub::{budget::OutboxBudget, counters::Counters, memory},
@@ -32,5 +32,16 @@ impl OutboxRules {
             budget: OutboxBudget::new(budget),
             counters: Counters::new(),
         }
+    }
+
+    /// The bounds of an outbox.
+    #[inline]
+    pub(super) fn bounds(&self, slot: BoundsSlot) -> &OutboxBounds {
+        self.bounds.at(slot)
+    }
+
+    /// Which bounds the outbox of a new connection has.
+    pub(crate) fn slot(&self, own: OwnBounds) -> BoundsSlot {
+        self.bounds.slot(own)
     }
 }
