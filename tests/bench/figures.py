@@ -214,12 +214,16 @@ def after_storms(quick):
     return used["resident_end_bytes"] / used["resident_open_bytes"]
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def redis():
     """A Redis on the CPU of the server, by its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
     try:
         wait_for(port)
