@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use tieline::{CloseReason, Connection};
+use tieline::{CloseFrame, CloseReason, Connection};
 use tracing::field::display;
 
 use super::sampled::SampledBy;
@@ -61,6 +61,19 @@ pub(crate) fn ended(connection: &Connection, wire: &'static str, reason: &CloseR
     if let Some(left_out) = fault(reason).and_then(|fault| FAULTS.due(fault)) {
         tracing::info!(
             target: TARGET, %id, hub, user, address, wire, code, %reason, left_out,
+            "closing connections for a fault"
+        );
+    }
+}
+
+/// A client is closed for a message that its protocol does not allow. A sample at `info`; its end is logged too.
+pub(crate) fn malformed(connection: &Connection, wire: &'static str, close: &CloseFrame) {
+    if let Some(left_out) = FAULTS.due("malformed") {
+        let (id, hub, user) = (connection.id(), connection.namespace(), connection.user());
+        let address = connection.remote_addr().map(display);
+        let (code, reason) = (close.code.as_u16(), &*close.reason);
+        tracing::info!(
+            target: TARGET, %id, hub, user, address, wire, code, reason, left_out,
             "closing connections for a fault"
         );
     }

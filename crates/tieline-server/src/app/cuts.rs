@@ -2,9 +2,10 @@
 //!
 //! Owns which ends of connections count as that, for metrics and for operators. Must not know the limits.
 
-use tieline::{CloseReason, Connection, ProtocolError};
+use tieline::{CloseFrame, CloseReason, Connection, ProtocolError};
 
 use super::{
+    connection_log,
     hubs::HubHandle,
     limits::counts::{Action, Limited, Scope},
     refusals::What,
@@ -14,6 +15,18 @@ use super::{
 pub(crate) fn closed(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
     count_close(hub, connection, reason);
     note_cut(hub, connection, reason);
+}
+
+/// A client is closed for a message that its protocol does not allow: as for one of the WebSocket protocol.
+pub(crate) fn close(
+    hub: &HubHandle,
+    connection: &Connection,
+    wire: &'static str,
+    close: CloseFrame,
+) {
+    connection_log::malformed(connection, wire, &close);
+    add(hub, connection, &close.reason);
+    connection.close(close);
 }
 
 /// Counts a close for a limit of the library. What is sent too fast was counted when it came.
@@ -39,11 +52,14 @@ fn note_cut(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
             | CloseReason::Protocol(_)
             | CloseReason::Panic
     ) {
-        let address = connection.remote_addr().map(|address| address.ip());
-        let (reason, hub_name) = (reason.to_string(), hub.name().as_str());
-        let refusals = hub.refusals();
-        refusals.add(What::ConnectionCut, &reason, hub_name, address);
+        add(hub, connection, &reason.to_string());
     }
+}
+
+fn add(hub: &HubHandle, connection: &Connection, reason: &str) {
+    let address = connection.remote_addr().map(|address| address.ip());
+    let (hub_name, refusals) = (hub.name().as_str(), hub.refusals());
+    refusals.add(What::ConnectionCut, reason, hub_name, address);
 }
 
 pub(crate) fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {

@@ -17,7 +17,11 @@ use super::{
     webhooks,
 };
 use crate::{
-    app::{connection_log, cuts, follow::Follows},
+    app::{
+        connection_log, cuts,
+        events::GroupChange,
+        follow::{Follows, What},
+    },
     metrics::{EventOutcome, METRICS},
 };
 
@@ -66,14 +70,22 @@ impl Handler for PusherHandler {
     ) {
         let Message::Text(text) = message else {
             let why = "binary message; this protocol has only text";
-            connection.emit(outgoing::error(None, why));
+            self.refuse(connection, None, why);
             return;
         };
         match ClientFrame::parse(&text) {
             Ok(ClientFrame::Ping) => drop(connection.emit(outgoing::pong())),
             Ok(ClientFrame::Pong) => {}
-            Ok(ClientFrame::Subscribe(asked)) => subscribe(connection, client, &asked).await,
-            Ok(ClientFrame::Unsubscribe(channel)) => unsubscribe(connection, client, &channel),
+            Ok(ClientFrame::Subscribe(asked)) => {
+                let subscribed = subscribe(connection, client, &asked).await;
+                self.follows.note(connection, || match &subscribed {
+                    Ok(()) => What::changed(GroupChange::Joined, &asked.channel),
+                    Err((error, message)) => What::refused(error, message),
+                });
+            }
+            Ok(ClientFrame::Unsubscribe(channel)) => {
+                self.unsubscribe(connection, client, &channel);
+            }
             Ok(ClientFrame::SignIn(asked)) => {
                 if sign_in(connection, client, &asked).await {
                     // Whoever follows the user learns of the connection now.
@@ -84,10 +96,10 @@ impl Handler for PusherHandler {
                 let relayed = relay(connection, client, &event, &self.follows);
                 METRICS.pusher().event(outcome(&relayed));
                 if let Err(NotRelayed { code, message }) = relayed {
-                    connection.emit(outgoing::error(code, &message));
+                    self.refuse(connection, code, &message);
                 }
             }
-            Err(malformed) => drop(connection.emit(outgoing::error(None, &malformed.to_string()))),
+            Err(malformed) => self.refuse(connection, None, &malformed.to_string()),
         }
     }
 
@@ -122,7 +134,7 @@ impl Handler for PusherHandler {
                 outgoing::error(Some(TOO_MANY), TOO_MUCH)
             }
             Some(ClientFrame::Unsubscribe(channel)) => {
-                unsubscribe(connection, client, &channel);
+                self.unsubscribe(connection, client, &channel);
                 return ExcessVerdict::Drop;
             }
             Some(ClientFrame::Subscribe(asked)) => {
@@ -131,7 +143,28 @@ impl Handler for PusherHandler {
             }
             _ => outgoing::error(None, TOO_MUCH),
         });
+        let refused = || What::refused("LimitReached", TOO_MUCH);
+        self.follows.note(connection, refused);
         ExcessVerdict::Drop
+    }
+}
+
+impl PusherHandler {
+    /// Tells a client that what it has sent is not done, and those who follow it.
+    fn refuse(&self, connection: &Connection, code: Option<u16>, why: &str) {
+        connection.emit(outgoing::error(code, why));
+        let error = match code {
+            Some(TOO_MANY) => "LimitReached",
+            _ => "BadRequest",
+        };
+        self.follows.note(connection, || What::refused(error, why));
+    }
+
+    fn unsubscribe(&self, connection: &Connection, client: &mut Client, channel: &str) {
+        if unsubscribe(connection, client, channel) {
+            let left = || What::changed(GroupChange::Left, channel);
+            self.follows.note(connection, left);
+        }
     }
 }
 

@@ -35,10 +35,14 @@ struct Refused {
     told: Option<(&'static str, u16)>,
 }
 
-/// Subscribes a client, or tells it why not.
-pub(super) async fn subscribe(connection: &Connection, client: &mut Client, asked: &Subscribe<'_>) {
+/// Subscribes a client, or tells it why not: the word for it, and the text.
+pub(super) async fn subscribe(
+    connection: &Connection,
+    client: &mut Client,
+    asked: &Subscribe<'_>,
+) -> Result<(), (&'static str, String)> {
     let Err(refused) = try_subscribe(connection, client, asked).await else {
-        return;
+        return Ok(());
     };
     METRICS.pusher().subscription_refused(refused.reason());
     let Refused { message, told } = refused;
@@ -49,14 +53,17 @@ pub(super) async fn subscribe(connection: &Connection, client: &mut Client, aske
             channel, kind, &message, status,
         ));
     }
+    Err((told.map_or("BadRequest", |(kind, _)| kind), message))
 }
 
-/// Ends a subscription, if there is one.
-pub(super) fn unsubscribe(connection: &Connection, client: &mut Client, channel: &str) {
-    if let Some(subscription) = client.subscriptions.remove(channel) {
-        connection.leave(channel);
-        subscription.leave();
-    }
+/// Ends a subscription; false if there is none.
+pub(super) fn unsubscribe(connection: &Connection, client: &mut Client, channel: &str) -> bool {
+    let Some(subscription) = client.subscriptions.remove(channel) else {
+        return false;
+    };
+    connection.leave(channel);
+    subscription.leave();
+    true
 }
 
 async fn try_subscribe(

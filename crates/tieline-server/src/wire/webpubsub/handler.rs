@@ -87,11 +87,13 @@ impl<E: Events> Handler for WebPubSub<E> {
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
                 Ok(incoming) => self.incoming(sender, session, incoming).await,
-                Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
+                Err(error) => {
+                    self.cut(sender, CloseCode::INVALID_PAYLOAD, &error.to_string());
+                }
             },
             (Language::Json, Message::Binary(_)) => {
                 let why = "binary frame; the JSON subprotocols have only text frames";
-                close(connection, CloseCode::UNSUPPORTED_DATA, why);
+                self.cut(sender, CloseCode::UNSUPPORTED_DATA, why);
             }
             (Language::Simple(SimpleMode::SendEvent), message) => {
                 let event = ("message", Payload::from_message(&message));
@@ -104,7 +106,7 @@ impl<E: Events> Handler for WebPubSub<E> {
                 let sent = sender.send_to_group(group, *no_echo, &payload, None);
                 // Without acks, nothing else says that the message went nowhere.
                 if let Err(error) = sent {
-                    close(connection, CloseCode::POLICY_VIOLATION, &error.message);
+                    self.cut(sender, CloseCode::POLICY_VIOLATION, &error.message);
                 }
             }
         }
@@ -239,6 +241,15 @@ impl<E: Events> WebPubSub<E> {
         self.inspector.follows().note(connection, refused);
     }
 
+    /// Closes a client for a message that cannot be read, or that nothing else could refuse.
+    fn cut(&self, sender: Sender<'_>, code: CloseCode, why: &str) {
+        let Sender {
+            connection, hub, ..
+        } = sender;
+        self.refused(connection, "BadRequest", why);
+        cuts::close(hub, connection, WIRE, CloseFrame::new(code, why));
+    }
+
     /// Hands an event to the event handler.
     async fn event(
         &self,
@@ -339,8 +350,4 @@ fn refusal_of(frame: ClientFrame<'_>) -> Option<Frame> {
         ClientFrame::Stream(id) => Some(outgoing::stream_unsupported(&id)),
         ClientFrame::Ignored => None,
     }
-}
-
-fn close(connection: &Connection, code: CloseCode, why: &str) {
-    connection.close(CloseFrame::new(code, why));
 }

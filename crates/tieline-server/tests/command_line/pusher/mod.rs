@@ -29,7 +29,7 @@ use super::{
 };
 
 /// The app of the examples of the documentation of Pusher Channels.
-const KEY: &str = "278d425bdf160c739803";
+pub(crate) const KEY: &str = "278d425bdf160c739803";
 const SECRET: &str = "7ad3773142a6692b25b8";
 
 /// Nodes with one app, and what lasts as long as they do.
@@ -125,7 +125,8 @@ impl Shared {
     }
 }
 
-fn configuration(app: &str, node: &str) -> (TempDir, String) {
+/// The file of a node with one app, with further lines of the app's table and for the node.
+pub(crate) fn configuration(app: &str, node: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (file, secret) = (place("t.toml"), place("secret"));

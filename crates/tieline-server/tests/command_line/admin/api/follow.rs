@@ -1,5 +1,7 @@
 //! One client followed live, by the API and by `tieline trace`.
 
+mod refused;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Child, ChildStdout},
@@ -221,38 +223,6 @@ fn a_name_cannot_make_a_line_look_like_another() {
         joined.ends_with(r" joined g\n\u{1b}[31mX\u{202e}"),
         "{joined}"
     );
-}
-
-#[test]
-fn a_message_that_misses_a_node_is_told_and_counted() {
-    let nodes = Nodes::start(&[]);
-    let group = r#"{"type":"joinGroup","group":"lobby","ackId":1}"#;
-    let (mut receiver, _) = nodes.client("ada");
-    receiver.send(group);
-    receiver.text();
-    let first = &nodes.first;
-    let mut sender = Client::connect(&first.server, "/client/hubs/chat?user=bob", Client::JSON);
-    sender.text();
-    let trace = Trace::start(&first.admin, &["--user", "bob", "--json"]);
-    trace.is_following();
-    let missed = || first.page().value("tieline_nodes_missed_total");
-    assert_eq!(missed(), Some(0.0));
-    let other = nodes.other();
-    nodes.second.server.signal("KILL");
-    // The client gets an ack, which has no place for it.
-    for ack in 1..=3 {
-        sender.send(&format!(
-            r#"{{"type":"sendToGroup","group":"lobby","ackId":{ack},"dataType":"text","data":"x"}}"#
-        ));
-        assert!(sender.text().contains(r#""success":true"#));
-    }
-    for _ in 0..3 {
-        let event = trace.event_of("not_reached");
-        assert_eq!(event["peer"], json!(other));
-        let why = event["message"].as_str().unwrap();
-        assert!(["unknown", "unreachable"].contains(&why), "{event}");
-    }
-    assert_eq!(missed(), Some(3.0));
 }
 
 #[test]
