@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use tieline::{CloseFrame, CloseReason, Connection};
+use tieline::{CloseCode, CloseFrame, CloseReason, Connection};
 use tracing::field::display;
 
 use super::sampled::SampledBy;
@@ -71,7 +71,12 @@ pub(crate) fn malformed(connection: &Connection, wire: &'static str, close: &Clo
     if let Some(left_out) = FAULTS.due("malformed") {
         let (id, hub, user) = (connection.id(), connection.namespace(), connection.user());
         let address = connection.remote_addr().map(display);
-        let (code, reason) = (close.code.as_u16(), &*close.reason);
+        // What the client is told may repeat what it has sent.
+        let reason = match close.code {
+            CloseCode::POLICY_VIOLATION => "a message that it may not send",
+            _ => "a message that cannot be read",
+        };
+        let code = close.code.as_u16();
         tracing::info!(
             target: TARGET, %id, hub, user, address, wire, code, reason, left_out,
             "closing connections for a fault"

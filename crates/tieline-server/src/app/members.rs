@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tieline::{Connection, EnterOutcome, PresenceError};
+use tokio::task::JoinSet;
 
 use super::{
     client_data::SharedClientData,
@@ -162,13 +163,17 @@ pub(crate) async fn follow_rules(hubs: Hubs) {
     }
 }
 
+/// A slice of the clients after the other, so that the registry is not asked for all of them at once.
 async fn look_again(hub: &HubHandle) {
-    for (number, connection) in hub.cluster().hub().connections().iter().enumerate() {
-        for group in connection.groups() {
-            settle(update(Some(hub), connection, &group));
+    let connections = hub.cluster().hub().connections();
+    for slice in connections.chunks(SLICE) {
+        let mut entering = JoinSet::new();
+        for connection in slice {
+            for group in connection.groups() {
+                let update = update(Some(hub), connection, &group);
+                update.map(|one| entering.spawn(one.settled()));
+            }
         }
-        if number % SLICE == SLICE - 1 {
-            tokio::task::yield_now().await;
-        }
+        entering.join_all().await;
     }
 }

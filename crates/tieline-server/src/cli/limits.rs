@@ -37,6 +37,9 @@ pub(super) fn check_limits(
             .add("`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]");
     }
     let (node, time) = (&settings.limits, settings.times.message_timeout);
+    if node.has_zero_rate() {
+        errors.add("a rate of `[limits]` is zero: leave it out, or raise it");
+    }
     for (hub, own) in settings.hubs.iter() {
         let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
         for text in misfits(node, own, &whose) {
@@ -53,9 +56,9 @@ pub(super) fn check_limits(
                 scope.name()
             ));
         }
-        if own.has_zero_rate() || node.has_zero_rate() {
+        if own.has_zero_rate() {
             errors.add(format!(
-                "a rate of {whose} or `[limits]` is zero: leave it out, or raise it"
+                "a rate of {whose} is zero: leave it out, or raise it"
             ));
         }
     }

@@ -27,9 +27,11 @@ pub(crate) struct UnixSocket {
     pub(crate) mode: u32,
 }
 
-/// What follows `unix:`; `None` if that is not what the text begins with.
+/// The path behind `unix:`, without permissions; `None` if that is not what the text begins with.
 pub(crate) fn path_in(text: &str) -> Option<&Path> {
-    text.strip_prefix(SCHEME).map(Path::new)
+    let rest = text.strip_prefix(SCHEME)?;
+    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+    Some(Path::new(path))
 }
 
 impl UnixSocket {

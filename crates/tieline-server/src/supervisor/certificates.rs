@@ -112,14 +112,21 @@ impl LiveCertificates {
                     );
                 }
                 self.failure = Some(failure);
+                METRICS.certificates_read(false);
+                self.look_at_expiry();
             }
         }
-        METRICS.certificates_read(self.failure.is_none());
+    }
+
+    /// Shows when those in use expire.
+    pub(super) fn look_at_expiry(&mut self) {
         self.expiry.look(self.used.expiries());
     }
 
     /// Uses what was read, where it differs from what is in use.
     pub(super) fn replace(&mut self, files: &CertificateFiles) {
+        self.failure = None;
+        METRICS.certificates_read(true);
         if files.clients != self.used.clients {
             if let (Some(tls), Some(config)) = (&self.clients, &files.clients) {
                 let operators = self.operators.as_ref();
@@ -142,6 +149,7 @@ impl LiveCertificates {
                 (_, None) => tracing::warn!("turning TLS between nodes on or off needs a restart"),
             }
         }
+        self.look_at_expiry();
     }
 }
 

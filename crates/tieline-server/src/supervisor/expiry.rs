@@ -18,7 +18,7 @@ use crate::{app::clock, metrics::METRICS};
 const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// How often.
-const AGAIN: Duration = Duration::from_hours(24);
+pub(super) const AGAIN: Duration = Duration::from_hours(24);
 
 /// The first end among the certificates that are shown to clients or to peers.
 pub(crate) struct Expiry {

@@ -18,11 +18,11 @@ use crate::config::{
 
 /// A listener, and what is to be known of it.
 pub(super) struct Port {
+    /// The file of its Unix socket. Before the listener: fields are dropped in this order.
+    pub(super) file: Option<SocketFile>,
     pub(super) listener: Listener,
     /// Where clients connect: an address, or `unix:` and a path.
     pub(super) place: String,
-    /// The file of its Unix socket, to be dropped before the listener.
-    pub(super) file: Option<SocketFile>,
 }
 
 /// Why a node cannot listen.

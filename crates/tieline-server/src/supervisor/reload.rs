@@ -4,7 +4,7 @@
 //! layers of the configuration: it is given a function that reads and checks them. Invariant: a
 //! configuration with an error changes nothing.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     certificates::{CertificateFiles, LiveCertificates},
-    systemd,
+    expiry, systemd,
 };
 use crate::{
     admin::token::LiveAdminToken,
@@ -134,7 +134,7 @@ impl Reload {
         own.replace(new);
         if is_removed && self.started.admin.listen != Some(AdminListen::Off) {
             tracing::warn!(
-                "admin.token was removed: every user of this machine may use the admin port"
+                "admin.token was removed: whoever can connect to the admin port on this machine may use it"
             );
         }
     }
@@ -173,14 +173,23 @@ async fn until_hangup(
     certificates: &mut LiveCertificates,
 ) -> bool {
     let interval = applied.tls.check_interval;
+    // Files that are not looked at are no reason to say nothing of the certificates in use.
+    let (looks, interval) = match interval {
+        Duration::ZERO => (false, expiry::AGAIN),
+        interval => (true, interval),
+    };
     // Begun once: it fetches the keys when it begins.
     let mut keys = pin!(issuers.keep_fresh());
     loop {
         tokio::select! {
             signal = hangup.recv() => return signal.is_some(),
             () = &mut keys => {}
-            () = sleep(interval), if !interval.is_zero() => {
-                block_in_place(|| certificates.check(applied));
+            () = sleep(interval) => {
+                if looks {
+                    block_in_place(|| certificates.check(applied));
+                } else {
+                    certificates.look_at_expiry();
+                }
             }
         }
     }

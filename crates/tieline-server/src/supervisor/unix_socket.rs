@@ -51,7 +51,8 @@ impl UnixError {
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::InUse => "stop that process, or ",
-            Self::NoSocket | Self::Unknown(_) => "remove the file, or ",
+            Self::NoSocket => "remove the file, or ",
+            Self::Unknown(_) => "remove the file if no process listens on it, or ",
             Self::Failed(_) => "make the folder, writable for the server, or ",
         }
     }

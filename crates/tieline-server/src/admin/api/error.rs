@@ -47,9 +47,7 @@ impl ApiError {
 
     pub(super) const NO_PARAMETERS: Self = Self {
         status: StatusCode::BAD_REQUEST,
-        message: Cow::Borrowed(
-            "a POST takes no parameters in its URL; what it needs stands in its body",
-        ),
+        message: Cow::Borrowed("this request takes no parameters in its URL"),
     };
 
     pub(super) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {

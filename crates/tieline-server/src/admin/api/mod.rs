@@ -53,20 +53,31 @@ pub(super) fn routes(api: Api) -> Result<Router, ConfigError> {
         .route("/api/drain", post(nodes::drain))
         .route_layer(middleware::from_fn_with_state(api.access, may_write));
     let live = live::node(Arc::clone(&api.inspector), api.access)?;
-    Ok(Router::new()
+    let whole = Router::new()
         .route("/api/nodes", get(nodes::nodes))
         .route("/api/handlers", get(nodes::handlers))
         .route("/api/refusals", get(nodes::refusals))
+        .route("/api/connections/{hub}/{id}", get(connections::one))
+        .route_layer(middleware::from_fn(without_parameters));
+    Ok(Router::new()
         .route("/api/groups", get(nodes::groups))
         .route("/api/connections", get(connections::list))
-        .route("/api/connections/{hub}/{id}", get(connections::one))
         .route("/api/follow", get(follow::follow))
         .route("/api/live", get(live::follow).with_state(live))
+        .merge(whole)
         .merge(writes)
         .route("/api/{*rest}", any(not_found))
         .method_not_allowed_fallback(|| async { ApiError::METHOD })
         .layer(middleware::map_response(as_data))
         .with_state(api))
+}
+
+/// Lets a request pass that has no parameters: one that is ignored would look as if it had an effect.
+async fn without_parameters(request: Request, next: Next) -> Response {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return ApiError::NO_PARAMETERS.into_response();
+    }
+    next.run(request).await
 }
 
 /// Lets a request that changes something pass, or answers it.

@@ -3,7 +3,10 @@
 //! Owns the path, the size of a message, and that the stage in the path is the hub. Must not know what is done
 //! with a client. Invariant: a body is read only after everything that precedes it was checked.
 
-use std::sync::{Arc, Once};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Once},
+};
 
 use axum::{
     Router,
@@ -76,8 +79,7 @@ impl Shared {
     async fn serve(&self, request: Request, route: &str) -> Result<Response, ApiError> {
         let (head, body) = request.into_parts();
         let address = client_addr(&head.extensions).map(|address| address.ip());
-        let attempt = self.hubs.attempt(address)?;
-        let body = self.authenticate(&head, body, &attempt).await?;
+        let body = self.authenticate(&head, body, address).await?;
         let (stage, id) = target(head.uri.path())?;
         let hub = self.hub(&stage)?;
         hub.take_request()?;
@@ -102,21 +104,25 @@ impl Shared {
         &self,
         head: &Parts,
         body: Body,
-        attempt: &Attempt,
+        address: Option<IpAddr>,
     ) -> Result<Bytes, ApiError> {
+        let attempt = self.hubs.attempt(address)?;
         let Some(keys) = self.keys.load() else {
             return Err(self.disabled());
         };
         let KeyPair { id, secret } = &*keys;
-        let forbidden = |error: SignatureError| {
+        let forbidden = |attempt: &Attempt, error: SignatureError| {
             METRICS.backend_refused("signature");
             attempt.failed();
             ApiError::forbidden(error.to_string())
         };
-        let signature = Signature::of(head, id, clock::now()).map_err(forbidden)?;
+        let signature = Signature::of(head, id, clock::now());
+        let signature = signature.map_err(|error| forbidden(&attempt, error))?;
         let body = read(body).await?;
+        // Others at the address may have failed while this one was awaited.
+        let attempt = self.hubs.attempt(address)?;
         let verified = signature.verify(head, &body, secret.expose());
-        verified.map_err(forbidden)?;
+        verified.map_err(|error| forbidden(&attempt, error))?;
         Ok(body)
     }
 

@@ -126,10 +126,12 @@ impl Dispatcher for WebhookDispatcher {
                 let hubs = shared.webhooks.hubs_wanting(&OF_ROSTERS.concat());
                 let wants =
                     |hub: &str, kinds, channel: &str| shared.webhooks.want_any(hub, kinds, channel);
+                // A webhook that comes meanwhile is told later, as one that is new.
+                let told = shared.webhooks.wanting(&OF_ROSTERS.concat());
                 let there = shared.there(hubs, wants).await?;
                 if shared.reset(&there, version, self.return_time) {
-                    for webhook in shared.webhooks.wanting(&OF_ROSTERS.concat()) {
-                        shared.mark(&webhook).await;
+                    for webhook in &told {
+                        shared.mark(webhook).await;
                     }
                 }
             } else {

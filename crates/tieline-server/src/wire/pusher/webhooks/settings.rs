@@ -2,7 +2,7 @@
 //!
 //! Owns which events a webhook wants. Must not know where settings come from.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
@@ -39,9 +39,10 @@ pub(crate) struct WebhookSettings {
 impl WebhookSettings {
     /// The same for the same events of the same channels to the same server, on all nodes. Says nothing of them.
     pub(super) fn digest(&self) -> String {
-        let (app, hub, url) = (&self.app, self.hub.as_str(), self.url.uri());
-        let what = (&self.events, &self.prefix, &self.suffix);
-        let text = format!("{app:?} {hub:?} {url:?} {what:?}");
+        let (app, url) = (&self.app, self.url.uri().to_string());
+        let events = self.events.iter().map(|event| event.name());
+        let what = (events.collect::<BTreeSet<_>>(), &self.prefix, &self.suffix);
+        let text = format!("{app:?} {url:?} {what:?}");
         hex::encode(digest(&SHA256, text.as_bytes()).as_ref())
     }
 
