@@ -225,7 +225,7 @@ impl Hub {
             drop(index);
             return self.carry_out_now(&conn, op, done);
         }
-        let outcome = match index.claimants.room(id, op.bytes(), self.config()) {
+        let outcome = match index.claimants.room(id, op.bytes()) {
             Room::Available => {
                 let done = Box::new(done);
                 return index.claimants.wait(id, WaitingOp { op, done });

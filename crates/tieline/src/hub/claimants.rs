@@ -15,7 +15,6 @@ use super::{
     content::Cast,
     inner::ConnectionInner,
 };
-use crate::config::Config;
 
 /// Operations that wait for one claimant, at most: they are carried out under the lock of the shard.
 const MAX_WAITING: usize = 1024;
@@ -107,7 +106,7 @@ impl Claimants {
     }
 
     /// Whether one more operation of this size can wait for the claimant of an id. One always fits.
-    pub(super) fn room(&self, id: &str, bytes: usize, config: &Config) -> Room {
+    pub(super) fn room(&self, id: &str, bytes: usize) -> Room {
         let Some(claimant) = self.0.get(id) else {
             return Room::NoClaimant;
         };
@@ -117,9 +116,12 @@ impl Claimants {
             bytes: waiting,
             ..
         } = &claimant.waiting;
-        let fits = ops.len() < MAX_WAITING.min(config.outbox_frames / 2)
-            && waiting + bytes <= config.outbox_bytes / 2;
-        if ops.is_empty() || fits {
+        let (conn, bytes) = (&claimant.conn, waiting + bytes);
+        let holds = || {
+            let outbox = &conn.send_side.lock().outbox;
+            outbox.half_holds(ops.len(), bytes, &conn.context.rules)
+        };
+        if ops.is_empty() || ops.len() < MAX_WAITING && holds() {
             Room::Available
         } else {
             Room::Full

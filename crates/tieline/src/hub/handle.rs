@@ -110,7 +110,8 @@ impl Connection {
 
     /// Sends to this client once its outbox has room, however slowly the client reads: less than half of
     /// [`Config::outbox_bytes`](crate::Config::outbox_bytes) and of
-    /// [`Config::outbox_frames`](crate::Config::outbox_frames) is in use. The other half remains for `emit`,
+    /// [`Config::outbox_frames`](crate::Config::outbox_frames), or of what the upgrade chose
+    /// ([`Accept::outbox_bytes`](crate::Accept::outbox_bytes)), is in use. The other half remains for `emit`,
     /// which does not wait, so that a long stream of `send`s closes no client as a slow consumer. `Ok` means
     /// what [`Delivery::Delivered`](crate::Delivery::Delivered) does.
     ///

@@ -26,7 +26,7 @@ pub struct PresenceConfig {
     /// user who has gone for as much longer, also after a crash.
     pub grace: Duration,
     /// How many members a group may have; a user beyond them is [refused](EnterOutcome::Full). Default: any number.
-    /// Every follower of a group holds all its members: about 200 bytes and the information of each.
+    /// Every follower of a group holds all its members: about 200 bytes and the information of each, and 64 with [`Presence::follow_by`](crate::Presence::follow_by).
     pub members: Option<u32>,
     /// How long [`Presence::enter`](crate::Presence::enter) waits for the registry. Default 250 ms, 0 to a day.
     pub enter_timeout: Duration,

@@ -58,7 +58,7 @@ impl<D: Dispatcher> DispatchTask<D> {
                     }
                 },
             };
-            self.wait(pause).await;
+            self.wait(pause, Mode::Taking).await;
         }
     }
 
@@ -66,11 +66,10 @@ impl<D: Dispatcher> DispatchTask<D> {
         *self.mode.borrow() == Mode::Taking
     }
 
-    /// Waits for this long, or until the mode is another one.
-    async fn wait(&self, limit: Duration) {
+    /// Waits for this long, or until the mode is another one than was seen.
+    async fn wait(&self, limit: Duration, seen: Mode) {
         let mut mode = self.mode.clone();
-        let now = *mode.borrow();
-        drop(timeout(limit, mode.wait_for(|mode| *mode != now)).await);
+        drop(timeout(limit, mode.wait_for(|mode| *mode != seen)).await);
     }
 
     async fn ended(&self) {
@@ -117,20 +116,28 @@ impl<D: Dispatcher> DispatchTask<D> {
             if self.term().as_ref() != Some(term) {
                 return Ok(());
             }
+            // Before it is asked how far it is done: once it has ended, that is noted once more.
+            let mode = *self.mode.borrow();
             let done = self.dispatcher.done(&at);
             if is_new || done != noted {
-                if !self.note(term, done.as_ref()).await? {
-                    return Ok(());
+                match self.note(term, done.as_ref()).await {
+                    Ok(true) => noted = done,
+                    Ok(false) => return Ok(()),
+                    // It keeps the place until it ends.
+                    Err(error) if mode == Mode::Stopped => {
+                        tracing::debug!(%error, "failed to note how far a dispatcher is done");
+                        self.wait(RETRY[0], mode).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 }
-                noted = done;
             }
-            let mode = *self.mode.borrow();
             match mode {
                 Mode::Taking => {}
                 Mode::Ended => return Ok(()),
                 Mode::Stopped => {
                     is_new = false;
-                    self.wait(POLL).await;
+                    self.wait(POLL, mode).await;
                     continue;
                 }
             }
@@ -142,7 +149,7 @@ impl<D: Dispatcher> DispatchTask<D> {
             match asked.await? {
                 JournalReply::Entries { entries, reached } => {
                     if entries.is_empty() {
-                        self.wait(POLL).await;
+                        self.wait(POLL, Mode::Taking).await;
                         is_new = false;
                     }
                     let events: Vec<_> = entries.iter().filter_map(event).collect();
@@ -179,7 +186,8 @@ impl<D: Dispatcher> DispatchTask<D> {
             };
             let Err(error) = taken else { return true };
             tracing::warn!(%error, "a dispatcher did not take the changes of rosters; it gets them again");
-            self.wait(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            self.wait(jittered, Mode::Taking).await;
             pause = (pause * 2).min(RETRY[1]);
         }
         false

@@ -36,10 +36,13 @@ pub enum Change {
     },
 }
 
-/// Is told about the groups that it follows by [`Presence::follow_by`](crate::Presence::follow_by).
+/// Is told about the group that it follows by [`Presence::follow_by`](crate::Presence::follow_by). A change does not
+/// say of which group it is: make one for each. Whether what was told may be out of date,
+/// [`Presence::is_stale`](crate::Presence::is_stale) says.
 pub trait Follower: Send + Sync + 'static {
     /// What has changed: first a snapshot, then every change after it. Calls come one after the other, from the task
-    /// that tells all followers of the node. So it must not block, nor take long: leave that to a task of yours.
+    /// that tells all followers of the node. So it must not block, nor take long: leave that to a task of yours. A
+    /// panic is logged, and that change is not told again.
     fn on_change(&self, change: &Change);
 }
 

@@ -1,6 +1,6 @@
 //! How many members a group may have, and how long they stay, for what a handle enters.
 //!
-//! Invariant: the node's terms last for the longest grace of all handles.
+//! Invariant: the node's terms last for the longest grace of all handles, from the next beat on.
 
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ impl Presence {
 
     /// The same node and namespace with another [grace](super::PresenceConfig::grace), which applies to
     /// [exits](super::Exit::Disconnected) by what this returns. When the node drains or dies, or the registry was away,
-    /// the longest grace of all its handles applies to all; on etcd, of those that there were when the node began.
+    /// the longest grace that any of its handles has had applies to all, a third of the lease after this call at the
+    /// latest; on etcd, of those that there were when the node began.
     ///
     /// # Errors
     /// The grace is longer than a day.

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
 };
 
@@ -33,7 +34,12 @@ impl Listener {
             Self::Stream(changes) => changes.try_send(change.clone()).is_ok(),
             Self::Follower(follower) => {
                 if let Some(follower) = follower.upgrade() {
-                    follower.on_change(change);
+                    let told = AssertUnwindSafe(|| follower.on_change(change));
+                    if catch_unwind(told).is_err() {
+                        tracing::error!(
+                            "a follower of a group has panicked; it may be out of date"
+                        );
+                    }
                 }
                 true
             }

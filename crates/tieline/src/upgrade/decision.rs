@@ -238,11 +238,11 @@ impl<S> Accept<S> {
     }
 
     /// Sets how many bytes may wait for this client, instead of [`Config::outbox_bytes`](crate::Config::outbox_bytes),
-    /// which it cannot exceed.
+    /// which it cannot exceed. 0 counts as 1: a single frame always fits.
     ///
     /// Neither this nor [`outbox_frames`](Self::outbox_frames) and [`slow_consumer`](Self::slow_consumer) cost a
     /// connection anything: clients for whom the same was chosen share it. A hub keeps 255 different choices of the
-    /// three, for as long as it lives; beyond them, clients have what the configuration says. They are for kinds of clients, and
+    /// three, for as long as it lives; beyond them, clients have what the configuration says, and the log says so once. They are for kinds of clients, and
     /// not for a number that is computed for each.
     ///
     /// ```
@@ -259,7 +259,7 @@ impl<S> Accept<S> {
     }
 
     /// Sets how many frames may wait for this client, instead of [`Config::outbox_frames`](crate::Config::outbox_frames),
-    /// which it cannot exceed.
+    /// which it cannot exceed. 0 counts as 1.
     pub fn outbox_frames(mut self, frames: usize) -> Self {
         self.limits.outbox.frames = Some(frames);
         self

@@ -4,7 +4,7 @@
 //! what is queued. Invariants: an outbox names its bounds by a byte, so that a connection with bounds of its own takes
 //! no more memory than others; bounds that an outbox names stay as they are.
 
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use crate::config::{Config, SlowConsumer};
 
@@ -37,12 +37,18 @@ pub(super) struct AllBounds {
     configured: OutboxBounds,
     /// Filled from the front.
     kept: Box<[OnceLock<OutboxBounds>]>,
+    /// That no more are kept is said once.
+    full: Once,
 }
 
 impl AllBounds {
     pub(super) fn new(configured: OutboxBounds) -> Self {
         let kept = std::iter::repeat_with(OnceLock::new).take(KEPT).collect();
-        Self { configured, kept }
+        Self {
+            configured,
+            kept,
+            full: Once::new(),
+        }
     }
 
     #[inline]
@@ -71,7 +77,15 @@ impl AllBounds {
         let mut kept = self.kept.iter();
         let place = kept.position(|place| *place.get_or_init(|| wanted) == wanted);
         let slot = place.and_then(|place| u8::try_from(place + 1).ok());
-        slot.map_or_else(BoundsSlot::default, BoundsSlot)
+        slot.map_or_else(
+            || {
+                self.full.call_once(|| {
+                    tracing::warn!("upgrades choose too many different bounds of outboxes; further ones are those of the configuration");
+                });
+                BoundsSlot::default()
+            },
+            BoundsSlot,
+        )
     }
 }
 

@@ -44,12 +44,18 @@ impl Outbox {
             && !rules.budget.is_exhausted()
     }
 
+    /// Whether half of its bounds hold one more frame, beside so many, and so many bytes.
+    pub(crate) fn half_holds(&self, frames: usize, bytes: usize, rules: &OutboxRules) -> bool {
+        let bounds = rules.bounds(self.slot);
+        frames < bounds.frames / 2 && bytes <= bounds.bytes / 2
+    }
+
     /// Whether it is so near to its bounds that it should be written before the cork ends, and that its
     /// client should not be read from.
     #[inline]
     pub(crate) fn is_half_full(&self, rules: &OutboxRules) -> bool {
         let bounds = rules.bounds(self.slot);
-        self.bytes >= bounds.bytes / 2 || self.queue.len() >= bounds.frames.div_ceil(2)
+        self.bytes >= bounds.bytes.div_ceil(2) || self.queue.len() >= bounds.frames.div_ceil(2)
     }
 
     /// Whether the client may be read from: less than half is in use, or as much has left since it was last

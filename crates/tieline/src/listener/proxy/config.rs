@@ -25,9 +25,10 @@ pub struct Proxies {
     /// Networks of proxies whose `forwarded_header` is believed. If all addresses in it are of these networks, the
     /// first one is the client's.
     pub forwarded: Vec<Network>,
-    /// Whether each connection of a [Unix socket](crate::Listener::from_unix) must begin with such a header.
+    /// Whether each connection of a [Unix socket](crate::Listener::from_unix) must begin with a header of the PROXY
+    /// protocol; one without it is closed.
     pub proxy_protocol_unix: bool,
-    /// Whether `forwarded_header` is believed in requests by a Unix socket: whoever may connect to it can claim any
+    /// Whether `forwarded_header` is believed in requests over a Unix socket: whoever may connect to it can claim any
     /// address.
     pub forwarded_unix: bool,
     /// The header that these proxies add the client's address to. Only one: a proxy passes the other one on as its

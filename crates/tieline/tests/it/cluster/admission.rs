@@ -39,7 +39,7 @@ fn rejecting() -> Config {
 
 impl Setup {
     /// Nodes whose upgrades wait for the registry as long as a test takes.
-    async fn start(config: Config) -> Self {
+    pub(super) async fn start(config: Config) -> Self {
         Self::start_with(config, Duration::from_mins(1)).await
     }
 
@@ -70,7 +70,7 @@ impl Setup {
     }
 
     /// Lets the claims of `b` pass, and awaits the answer to the upgrade.
-    async fn release(&self, attempt: Attempt) -> (Raw, HttpResponse) {
+    pub(super) async fn release(&self, attempt: Attempt) -> (Raw, HttpResponse) {
         self.store.release();
         attempt.await.unwrap()
     }

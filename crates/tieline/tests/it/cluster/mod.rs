@@ -27,6 +27,7 @@ mod registry_outage;
 mod services;
 mod silent_links;
 mod single_node;
+mod small_outboxes;
 mod stale_connections;
 mod stats;
 mod strangers;

@@ -105,6 +105,7 @@ impl Probe {
         let (protocol, first, data) = (value("protocol"), value("first"), value("data"));
         let (has_final, reads) = (value("final").is_some(), value("dialect"));
         let (namespace, is_told) = (value("ns"), value("told").is_some());
+        let outbox = value("outbox").map(|frames| frames.parse().unwrap());
         let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
@@ -134,6 +135,9 @@ impl Probe {
         }
         if let Some(reads) = reads {
             accept = accept.dialect(dialect(&reads));
+        }
+        if let Some(frames) = outbox {
+            accept = accept.outbox_frames(frames);
         }
         if let Some(first) = first {
             accept = accept.first_message(first);
