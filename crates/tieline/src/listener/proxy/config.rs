@@ -27,7 +27,7 @@ pub struct Proxies {
     pub forwarded: Vec<Network>,
     /// Whether each connection of a [Unix socket](crate::Listener::from_unix) must begin with such a header.
     pub proxy_protocol_unix: bool,
-    /// Whether `forwarded_header` is believed in requests by a Unix socket: whoever may connect to it can claim any
+    /// Whether `forwarded_header` is believed in requests over a Unix socket: whoever may connect to it can claim any
     /// address.
     pub forwarded_unix: bool,
     /// The header that these proxies add the client's address to. Only one: a proxy passes the other one on as its
