@@ -16,17 +16,16 @@ pages with charts to target/figures.
 import argparse
 import json
 import os
-import re
 import shlex
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
+
+from servers import ask, redis, redis_time
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
@@ -214,25 +213,6 @@ def after_storms(quick):
     return used["resident_end_bytes"] / used["resident_open_bytes"]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def redis():
-    """A Redis on the CPU of the server, by its port."""
-    port = free_port()
-    process = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
-    try:
-        wait_for(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def claims(quick):
     """Fresh claims per second of one node, with Redis on the same CPU."""
     with redis() as port:
@@ -280,8 +260,7 @@ def joins(quick):
 
     def used(load, entries, port):
         """Until the sets of this name have an entry of each client."""
-        ask = lambda *words: subprocess.run(["redis-cli", "-p", str(port), *words], stdout=subprocess.PIPE, text=True, check=True).stdout
-        entered = lambda: sum(int(ask("scard", key)) for key in ask("--scan", "--pattern", f"*:{entries}:*").split())
+        entered = lambda: sum(int(ask(port, "scard", key)) for key in ask(port, "--scan", "--pattern", f"*:{entries}:*").split())
         serve = f"{PUSHER_SERVE} --registry redis://127.0.0.1:{port}"
         target = ["--wire", "pusher", *SIGNED, *started([serve], [PUSHER_URL])]
         with ThreadPoolExecutor() as pool:
@@ -292,23 +271,13 @@ def joins(quick):
                 time.sleep(0.2)
             # The node reads what it has written last.
             time.sleep(0.5)
-            info = ask("info", "cpu")
+            seconds = redis_time(port)
             running.result()
-        return sum(map(float, re.findall(r"^used_cpu_(?:user|sys):([0-9.]+)", info, re.MULTILINE)))
+        return seconds
 
     members = ["rooms", "--room", "100", "--senders", "1", "--rate", "1", "--warm-up", "100ms"]
     with redis() as one, redis() as other:
         return 1e6 * (used(members, "pn", one) - used(["idle"], "node", other)) / count
-
-
-def wait_for(port):
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-    sys.exit(f"figures.py: nothing listens on {port}")
 
 
 MANY = ["-c", "1000"]

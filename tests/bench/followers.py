@@ -19,8 +19,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
-from figures import RELEASE, free_port, wait_for
+from figures import RELEASE
+from servers import ask, redis, redis_time
 
 ROSTERS = str(RELEASE / "examples" / "rosters")
 RATES = [2000 * 2**step for step in range(8)]
@@ -45,6 +47,19 @@ class Follower:
             self.lines.append([int(word) for word in line.split()])
 
 
+@contextmanager
+def started(count, url, cpus):
+    """So many followers, which are killed at the end."""
+    followers = []
+    try:
+        followers += (Follower(url, cpus) for _ in range(count))
+        yield followers
+    finally:
+        for follower in followers:
+            follower.process.kill()
+            follower.process.wait()
+
+
 def processor_time(process):
     """Seconds that a process has used."""
     with open(f"/proc/{process.pid}/stat") as stat:
@@ -61,11 +76,7 @@ def added(port):
     return int(re.search(r"entries-added\s+(\d+)", info)[1])
 
 
-def ask(port, *words):
-    return subprocess.run(["redis-cli", "-p", str(port), *words], stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
-def measure(redis, port, followers, rate, seconds, cpus):
+def measure(port, followers, rate, seconds, cpus):
     """Yields rate, seconds of Redis and of a follower per second, lateness at most and in the end, and whether any was
     told everything anew."""
     command = ["taskset", "-c", cpus, ROSTERS, "--registry", f"redis://127.0.0.1:{port}", "change"]
@@ -78,7 +89,7 @@ def measure(redis, port, followers, rate, seconds, cpus):
         time.sleep(3)
         for follower in followers:
             follower.lines.clear()
-        used = lambda: [processor_time(redis), *(processor_time(one.process) for one in followers)]
+        used = lambda: [redis_time(port), *(processor_time(one.process) for one in followers)]
         began, first, before = time.monotonic(), added(port), used()
         time.sleep(seconds)
         took, last, after = time.monotonic() - began, added(port), used()
@@ -99,16 +110,11 @@ def measure(redis, port, followers, rate, seconds, cpus):
 def rows(count, seconds):
     allowed = sorted(os.sched_getaffinity(0))
     cpus = ",".join(map(str, allowed[1:] or allowed))
-    port = free_port()
-    redis = subprocess.Popen(["taskset", "-c", str(allowed[0]), "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
-    followers = []
-    try:
-        wait_for(port)
-        followers = [Follower(f"redis://127.0.0.1:{port}", cpus) for _ in range(count)]
+    with redis(allowed[0]) as port, started(count, f"redis://127.0.0.1:{port}", cpus) as followers:
         time.sleep(2)
         idle = None
         for rate in [0, *RATES]:
-            got, of_redis, of_follower, latest, in_the_end, anew = measure(redis, port, followers, rate, seconds, cpus)
+            got, of_redis, of_follower, latest, in_the_end, anew = measure(port, followers, rate, seconds, cpus)
             if idle is None:
                 idle = of_redis, of_follower
                 continue
@@ -117,10 +123,6 @@ def rows(count, seconds):
             print(f"| {count} | {got:,.0f}/s | {of_redis:.0%} | {each[0]:.1f} µs | {of_follower:.0%} | {each[1]:.1f} µs | {latest:,} ms | {in_the_end:,} ms{behind} |", flush=True)
             if behind:
                 break
-    finally:
-        for process in [*(one.process for one in followers), redis]:
-            process.kill()
-            process.wait()
 
 
 def main():

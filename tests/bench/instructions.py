@@ -24,7 +24,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from figures import RELEASE, free_port, wait_for
+from figures import RELEASE
+from servers import free_port, wait_for
 
 SECONDS = 10
 # Called once for each echo: the frame of the answer.

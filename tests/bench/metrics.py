@@ -21,7 +21,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from figures import RELEASE, free_port, wait_for
+from figures import RELEASE
+from servers import free_port, wait_for
 
 READS = 1000
 

@@ -1,8 +1,8 @@
 //! One HTTP request of the server to another, and its answer.
 //!
-//! Owns connections (HTTP/1.1, HTTP/2 over TLS, keep-alive; also by a Unix socket), TLS, and the bound of an answer. Must not know
-//! who is asked, nor retries or time limits: a call that is dropped ends. Invariant: no redirect is followed, and no
-//! more of an answer is read than its bound.
+//! Owns connections (HTTP/1.1, HTTP/2 over TLS, keep-alive; also over a Unix socket), TLS, and the bound of an
+//! answer. Must not know who is asked, nor retries or time limits: a call that is dropped ends. Invariant: no redirect
+//! is followed, and no more of an answer is read than its bound.
 
 use std::{
     error::Error,
@@ -142,7 +142,7 @@ impl Client {
         })
     }
 
-    /// By a Unix socket, whatever the host of a request.
+    /// Over a Unix socket, whatever the host of a request.
     pub(crate) fn by_socket(path: &Path, headers: HeaderMap, max_answer: usize) -> Self {
         let connector = UnixConnector(path.into());
         Self {

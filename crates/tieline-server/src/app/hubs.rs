@@ -51,7 +51,7 @@ impl MemberLimits {
         limited.unwrap_or_else(|_| presence.clone())
     }
 
-    /// What both allow.
+    /// What either of both allows.
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
             most: self.most.max(other.most),

@@ -147,7 +147,7 @@ pub(crate) fn settle(entering: Option<Entering>) {
 }
 
 /// Follows reloads: the clients of a hub that an app shares from then on become members, and those of one that no app
-/// shares any more are none. Ends never.
+/// shares any more are none. Never ends.
 pub(crate) async fn follow_rules(hubs: Hubs) {
     let mut shared = hubs.with_channels();
     loop {

@@ -215,7 +215,7 @@ pub(super) fn explained(error: &ClientError, is_tls: bool) -> anyhow::Error {
     let hint = match error {
         ClientError::NotHttp(_) if !is_tls => "if it expects TLS, use an https:// URL",
         _ if text.contains("CaUsedAsEndEntity") => {
-            "its certificate is one for an authority, which servers may not have: make it with \
+            "its certificate is a CA certificate, which a server may not present: make it with \
              basicConstraints=critical,CA:FALSE, or let an authority sign one and trust that"
         }
         _ if text.contains("CertificateRequired") => {

@@ -3,7 +3,8 @@
 //!
 //! Owns the counters that no node of the library has, and their names and labels. There is one set for each
 //! process, as there is one page of metrics; whoever counts finds it in [`METRICS`]. Must not know who counts, nor
-//! how the page is served. Invariant: no label has a value that a client can think up; names of hubs are capped.
+//! how the page is served. Invariant: no label has a value that a client can think up, except for a bounded number
+//! of names of hubs without a table.
 
 mod certificates;
 mod hub_names;

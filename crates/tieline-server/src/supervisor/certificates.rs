@@ -153,7 +153,7 @@ impl LiveCertificates {
     }
 }
 
-/// The certificates of the clients' port for the admin port: operators have a token, and no certificates of clients.
+/// The certificates of the clients' port for the admin port, which asks nobody for one.
 pub(super) fn for_operators(clients: &TlsConfig) -> TlsConfig {
     let mut config = clients.clone();
     config.client_auth = None;

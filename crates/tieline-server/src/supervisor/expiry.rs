@@ -76,7 +76,7 @@ impl ExpiryWatch {
             METRICS.certificate_expires(expiry.of, since.as_secs());
             if expiry.is_soon() && self.is_due(&expiry) {
                 let at = humantime::format_rfc3339_seconds(expiry.at);
-                tracing::warn!(of = expiry.of, %at, "a certificate expires soon, or has");
+                tracing::warn!(of = expiry.of, %at, "a certificate has expired or expires soon");
             }
         }
     }

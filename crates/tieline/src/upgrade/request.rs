@@ -77,8 +77,8 @@ impl UpgradeRequest {
     }
 
     /// The address of the client or, behind a proxy that is [not believed](crate::Proxies), of the proxy. `None` if
-    /// the HTTP server does not provide it, the request came by a [Unix socket](crate::Listener::from_unix), or a proxy
-    /// that is believed does not say it.
+    /// the HTTP server does not provide it, the request came over a [Unix socket](crate::Listener::from_unix), or a
+    /// proxy that is believed does not say it.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote_addr
     }

@@ -42,7 +42,7 @@ impl ApiError {
 
     pub(super) const METHOD: Self = Self {
         status: StatusCode::METHOD_NOT_ALLOWED,
-        message: Cow::Borrowed("GET shows, and POST changes; the header Allow says which it is"),
+        message: Cow::Borrowed("this path takes another method; see the header Allow"),
     };
 
     pub(super) const NO_PARAMETERS: Self = Self {

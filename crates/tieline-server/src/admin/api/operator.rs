@@ -9,7 +9,7 @@ use tracing::field::{DisplayValue, display};
 pub(super) struct Operator(Option<SocketAddr>);
 
 impl Operator {
-    /// His address for a line of the log; `None` if the socket has none.
+    /// The operator's address for a line of the log; `None` if the socket has none.
     pub(super) fn from(&self) -> Option<DisplayValue<SocketAddr>> {
         self.0.map(display)
     }

@@ -62,13 +62,13 @@ const MAX_BLOCKS: u64 = 9;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A node as `tieline serve` starts one, without event handlers, with these apps of Pusher Channels.
 /// Those of the members of apps.
 const LIMITS: MemberLimits = MemberLimits {
     most: 100,
     grace: Duration::ZERO,
 };
 
+/// A node as `tieline serve` starts one, without event handlers, with these apps of Pusher Channels.
 async fn start(apps: &[AppTable]) -> SocketAddr {
     let layers = Layers {
         file: None,

@@ -1,7 +1,7 @@
 //! Which node counts the subscribers of a channel, and what it is told.
 //!
-//! Owns that all nodes which know each other choose the same. Must not know when it is told. With one node for each channel,
-//! its pauses hold for the cluster, and no older number is told after a newer one.
+//! Owns that all nodes which know each other choose the same. Must not know when it is told. With one node for each
+//! channel, its pauses hold for the cluster, and no older number is told after a newer one.
 
 use std::sync::Arc;
 

@@ -26,7 +26,8 @@ export function bytes(value) {
   return `${(rest < 10 && unit > 0 ? tenths : whole).format(rest < 10 ? rest : Math.round(rest))} ${UNITS[unit]}`;
 }
 
-/** A name that a client has thought up: no two differ in what is not seen alone. Letters of two scripts may look alike. */
+/** A name that a client has thought up: two names that differ only in invisible characters look different. Letters of
+ * two scripts may look alike. */
 export const visible = (name) =>
   (name ?? "").replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 

@@ -2,9 +2,9 @@
 //!
 //! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`), whether it may
 //! (`auth`), and what the response says (`error`, `outcome`). What is done is up to the operations of `app`. Must
-//! not know where connections are. Invariants: nothing is done before the token of the request has been checked, and nothing is taken from what the
-//! hub may have;
-//! success has exactly the status that SDKs demand; what one request holds in memory is bounded, and so is its time.
+//! not know where connections are. Invariants: nothing is done before the token of the request has been checked, and
+//! nothing is taken from what the hub may have; success has exactly the status that SDKs demand; what one request
+//! holds in memory is bounded, and so is its time.
 
 mod auth;
 mod body;
