@@ -129,12 +129,25 @@ def event_handler(case):
     return f"http://127.0.0.1:{server.server_port}/"
 
 
+def certificate():
+    """The flags of a certificate."""
+    folder = Path(tempfile.mkdtemp())
+    flags = ["--tls-cert", folder / "cert.pem", "--tls-key", folder / "key.pem"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90",
+         "-subj", "/CN=localhost", "-out", flags[1], "-keyout", flags[3]],
+        check=True, capture_output=True,
+    )
+    return flags
+
+
 class Node:
-    """A node of the cluster, with an admin port that needs a token."""
+    """A node of the cluster, with TLS on a second port, and an admin port that needs a token."""
 
     def __init__(self, case, registry, handler):
         process = Process(case, [
-            TIELINE, "serve", "--listen", "127.0.0.1:0", "--peers-listen", "127.0.0.1:0",
+            TIELINE, "serve", "--listen", "http://127.0.0.1:0,https://127.0.0.1:0", *certificate(),
+            "--peers-listen", "127.0.0.1:0",
             "--registry", registry, "--event-handler", handler, "--admin-listen", "127.0.0.1:0",
         ], {"TIELINE_ADMIN_TOKEN": TOKEN})
         self.address = process.logged(r" listening address=(\S+)")

@@ -23,6 +23,9 @@ pub(crate) static METRICS: LazyLock<ServerMetrics> = LazyLock::new(ServerMetrics
 const APPLIED: &str = "applied";
 const FAILED: &str = "failed";
 
+/// Why a request to the admin port is refused.
+const ADMIN_REFUSALS: [&str; 4] = ["no_token", "wrong_token", "foreign_host", "foreign_origin"];
+
 #[derive(Debug, Default)]
 pub(crate) struct ServerMetrics {
     hubs: HubNames,
@@ -83,6 +86,9 @@ impl ServerMetrics {
         let metrics = Self::default();
         for result in [APPLIED, FAILED] {
             drop(metrics.reloads.get_or_create(&ReloadLabel { result }));
+        }
+        for reason in ADMIN_REFUSALS {
+            drop(metrics.admin_refused.get_or_create(&ReasonLabel { reason }));
         }
         metrics
     }

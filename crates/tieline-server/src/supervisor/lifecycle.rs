@@ -110,61 +110,66 @@ async fn serve_all<E: Events>(
     phase: &watch::Sender<ServingPhase>,
 ) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
-    for served in nodes {
-        let phase = phase.subscribe();
-        tasks.spawn(async move {
-            let ReadyNode {
-                ports,
-                node,
-                router,
-                quotas,
-                inspector: _,
-                apps,
-            } = served;
-            // An error means that the supervisor is gone, so the node drains too.
-            let drain = |mut phase: watch::Receiver<ServingPhase>| async move {
-                drop(phase.wait_for(|p| *p == ServingPhase::Draining).await);
-            };
-            let is_drained = CancellationToken::new();
-            let mut served_ports = JoinSet::new();
-            for Port { listener, file, .. } in ports {
-                let listener = listener.limits(node.hub().config())?;
-                let (drain, is_drained) = (drain(phase.clone()), is_drained.clone());
-                let apps = apps.clone();
-                let close = async move {
-                    drain.await;
-                    // The SDKs of Pusher Channels wait long after a closed port. They are told to come back.
-                    if apps.is_some_and(|apps| !apps.load().is_empty()) {
-                        is_drained.cancelled().await;
-                    }
-                    drop(file);
-                };
-                served_ports.spawn(listener.serve(router.clone(), close));
-            }
-            let served = async {
-                let drained = async {
-                    drain(phase).await;
-                    let _drained = is_drained.drop_guard();
-                    node.drain().await
-                };
-                tokio::join!(drained, served_ports.join_all()).0
-            };
-            let drained = tokio::select! {
-                drained = served => drained,
-                never = quotas.sweep() => match never {},
-            };
-            let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
-            if connections > 0 {
-                tracing::warn!(connections, "stopped before all events were handled");
-            }
-            anyhow::Ok(drained.remaining)
-        });
+    for node in nodes {
+        tasks.spawn(serve_one(node, phase.subscribe()));
     }
     let mut remaining = 0;
     while let Some(drained) = tasks.join_next().await {
         remaining += drained??;
     }
     Ok(remaining)
+}
+
+/// The same of one node.
+async fn serve_one<E: Events>(
+    served: ReadyNode<E>,
+    phase: watch::Receiver<ServingPhase>,
+) -> anyhow::Result<usize> {
+    let ReadyNode {
+        ports,
+        node,
+        router,
+        quotas,
+        inspector: _,
+        apps,
+    } = served;
+    // An error means that the supervisor is gone, so the node drains too.
+    let drain = |mut phase: watch::Receiver<ServingPhase>| async move {
+        drop(phase.wait_for(|p| *p == ServingPhase::Draining).await);
+    };
+    let is_drained = CancellationToken::new();
+    let mut served_ports = JoinSet::new();
+    for Port { listener, file, .. } in ports {
+        let listener = listener.limits(node.hub().config())?;
+        let (drain, is_drained) = (drain(phase.clone()), is_drained.clone());
+        let apps = apps.clone();
+        let close = async move {
+            drain.await;
+            // The SDKs of Pusher Channels wait long after a closed port. They are told to come back.
+            if apps.is_some_and(|apps| !apps.load().is_empty()) {
+                is_drained.cancelled().await;
+            }
+            drop(file);
+        };
+        served_ports.spawn(listener.serve(router.clone(), close));
+    }
+    let served = async {
+        let drained = async {
+            drain(phase).await;
+            let _drained = is_drained.drop_guard();
+            node.drain().await
+        };
+        tokio::join!(drained, served_ports.join_all()).0
+    };
+    let drained = tokio::select! {
+        drained = served => drained,
+        never = quotas.sweep() => match never {},
+    };
+    let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
+    if connections > 0 {
+        tracing::warn!(connections, "stopped before all events were handled");
+    }
+    Ok(drained.remaining)
 }
 
 /// SIGTERM and Ctrl+C.

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, PresenceConfig, Proxies, Tls, TlsConfig};
+use tieline::{
+    Cluster, ClusterConfig, Config, Hub, PresenceConfig, Proxies, Tls, TlsConfig, TlsError,
+};
+
 use tokio::task::JoinHandle;
 
 use super::{
@@ -87,11 +90,7 @@ impl ServeSettings {
 
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
-    let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
-    let has_admin_tls = settings.admin.as_ref().is_some_and(|admin| admin.tls);
-    let admin_tls = settings.tls.as_ref().filter(|_| has_admin_tls);
-    let admin_tls = admin_tls.map(|tls| Tls::new(&for_operators(tls)));
-    let admin_tls = admin_tls.transpose()?;
+    let (tls, admin_tls) = tls(&settings)?;
     let joined = Arc::new(OnceLock::new());
     let listeners = (tls.clone(), admin_tls.clone());
     let certificates =
@@ -106,10 +105,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     };
     let lease = settings.cluster.lease;
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
-    let cluster = match &settings.registry {
-        Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
-        None => Cluster::single_node(hub),
-    };
+    let cluster = cluster(hub, settings.registry.as_ref(), settings.cluster).await?;
     let _ = joined.set(cluster.clone());
     for port in &ports {
         tracing::info!(address = %port.place, peers = cluster.address(), "listening");
@@ -144,15 +140,36 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         .await;
     // Also after a connection that did not close in time.
     let error = served.as_ref().err();
-    let is_at_once = error.is_some_and(anyhow::Error::is::<SecondSignal>);
-    if !is_at_once {
+    if !error.is_some_and(anyhow::Error::is::<SecondSignal>) {
         leaving.end_presence().await;
         posting.end(EVENTS_TIMEOUT).await;
     }
-    reloads.abort();
-    members.abort();
-    watchdog.inspect(JoinHandle::abort);
+    let tasks = [Some(reloads), Some(members), watchdog];
+    tasks.iter().flatten().for_each(JoinHandle::abort);
     served
+}
+
+/// The cluster of the node, or the node alone.
+async fn cluster(
+    hub: Hub,
+    registry: Option<&RegistrySettings>,
+    config: ClusterConfig,
+) -> anyhow::Result<Cluster> {
+    match registry {
+        Some(registry) => cluster::join(hub, registry, config).await,
+        None => Ok(Cluster::single_node(hub)),
+    }
+}
+
+/// TLS of the ports of clients and of operators.
+fn tls(settings: &ServeSettings) -> Result<(Option<Tls>, Option<Tls>), TlsError> {
+    let clients = settings.tls.as_ref();
+    let has_admin_tls = settings.admin.as_ref().is_some_and(|admin| admin.tls);
+    let operators = clients.filter(|_| has_admin_tls).map(for_operators);
+    Ok((
+        clients.map(Tls::new).transpose()?,
+        operators.as_ref().map(Tls::new).transpose()?,
+    ))
 }
 
 /// Listens for clients.

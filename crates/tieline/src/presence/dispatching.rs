@@ -141,28 +141,33 @@ impl<D: Dispatcher> DispatchTask<D> {
                     continue;
                 }
             }
-            is_new = true;
-            let after = at.clone();
-            let asked = self.shared.ask("read the journal", |rosters| {
-                Box::pin(async move { rosters.read(&after).await })
-            });
-            match asked.await? {
-                JournalReply::Entries { entries, reached } => {
-                    if entries.is_empty() {
-                        self.wait(POLL, Mode::Taking).await;
-                        is_new = false;
-                    }
-                    let events: Vec<_> = entries.iter().filter_map(event).collect();
-                    if self.hand_on(&events).await {
-                        at = reached;
-                    }
+            is_new = self.take_more(&mut at).await?;
+        }
+    }
+
+    /// Reads the journal and hands on what is new. Whether there was anything.
+    async fn take_more(&self, at: &mut Position) -> Result<bool, RegistryError> {
+        let after = at.clone();
+        let asked = self.shared.ask("read the journal", |rosters| {
+            Box::pin(async move { rosters.read(&after).await })
+        });
+        match asked.await? {
+            JournalReply::Entries { entries, reached } => {
+                if entries.is_empty() {
+                    self.wait(POLL, Mode::Taking).await;
                 }
-                JournalReply::Broken => {
-                    let tail = self.tail().await?;
-                    if self.reset(&tail).await {
-                        at = tail;
-                    }
+                let events: Vec<_> = entries.iter().filter_map(event).collect();
+                if self.hand_on(&events).await {
+                    *at = reached;
                 }
+                Ok(!entries.is_empty())
+            }
+            JournalReply::Broken => {
+                let tail = self.tail().await?;
+                if self.reset(&tail).await {
+                    *at = tail;
+                }
+                Ok(true)
             }
         }
     }

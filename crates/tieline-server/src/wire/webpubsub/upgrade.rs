@@ -202,8 +202,9 @@ impl<E: Events> RouteState<E> {
             subprotocol: chosen,
             session,
         } = self.identify(hub, &id, admitted, request).await?;
-        let mut named = groups.iter();
-        named.try_for_each(|group| channels::check_group(hub.handle(), group).map_err(reserved))?;
+        for group in &groups {
+            channels::check_group(hub.handle(), group).map_err(reserved)?;
+        }
         if let Some(user) = &user {
             arrival.identify(user).await.map_err(too_many)?;
         }
@@ -211,10 +212,7 @@ impl<E: Events> RouteState<E> {
         let subprotocol = chosen.map_or_else(supported, |chosen| Ok(Some(chosen)))?;
         let dialect = subprotocol.as_deref();
         let dialect = dialect.and_then(|name| self.dialects.of_subprotocol(name));
-        let language = match dialect {
-            Some(_) => Language::Json,
-            None => Language::Simple(mode),
-        };
+        let language = dialect.map_or(Language::Simple(mode), |_| Language::Json);
         let data = ClientData::new(roles, session.shared());
         let mut accept = Accept::new(Box::new(Client {
             language,
@@ -235,14 +233,13 @@ impl<E: Events> RouteState<E> {
         } else {
             accept.dialect(self.dialects.simple)
         };
-        if let Some(subprotocol) = subprotocol {
-            accept = accept.subprotocol(subprotocol);
-        }
+        accept = subprotocol.into_iter().fold(accept, Accept::subprotocol);
         if let Some(user) = user {
             accept = accept.user(user);
         }
-        accept = arrival.apply_to(accept);
-        Ok(groups.into_iter().fold(accept, Accept::group))
+        Ok(groups
+            .into_iter()
+            .fold(arrival.apply_to(accept), Accept::group))
     }
 
     /// Who a client is: whom its token or certificate names, or itself without either, and then what the event
