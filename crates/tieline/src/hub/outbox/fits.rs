@@ -45,6 +45,7 @@ impl Outbox {
     }
 
     /// Whether half of its bounds hold one more frame, beside so many, and so many bytes.
+    #[cfg(feature = "cluster")]
     pub(crate) fn half_holds(&self, frames: usize, bytes: usize, rules: &OutboxRules) -> bool {
         let bounds = rules.bounds(self.slot);
         frames < bounds.frames / 2 && bytes <= bounds.bytes / 2
