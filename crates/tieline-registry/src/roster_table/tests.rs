@@ -197,6 +197,29 @@ fn a_put_has_the_limit_of_those_who_come_with_it() {
 }
 
 #[test]
+fn who_comes_anew_instead_of_again_has_its_own_limit() {
+    let mut table = opened();
+    table.enter(&lobby(), "ada", "");
+    flush(&mut table, NOW);
+    table.on_beat(&BeatReply::Lost, NOW);
+    open(&mut table);
+    assert!(table.has_again());
+    table.exit(&lobby(), "ada", NOW);
+    table.enter(&lobby(), "grace", "");
+    table.enter_limited(&lobby(), ("ada", ""), Some(1));
+    let mut puts = Vec::new();
+    while let (words, Some(put)) = next(&mut table, NOW) {
+        puts.push((words.join(" "), put.limit));
+        table.on_reply(Some(done(&put)), NOW);
+    }
+    assert_eq!(
+        puts,
+        [("+grace".to_owned(), None), ("+ada".to_owned(), Some(1))]
+    );
+    assert!(!table.has_fresh() && !table.has_again());
+}
+
+#[test]
 fn who_says_nothing_leaves_what_was_said() {
     let mut table = opened();
     table.enter(&lobby(), "ada", "1");
