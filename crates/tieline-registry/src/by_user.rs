@@ -1,4 +1,5 @@
-//! A map by user that takes little for few: there are many rosters, and most are small.
+//! A map by user that takes little for few: there are many rosters, and most are small. One that was larger keeps the
+//! form and the room that it had then.
 //!
 //! Must not know what is kept of a user. Invariant: it is in the order of the users.
 

@@ -101,7 +101,13 @@ impl Stage<'_> {
                     node.steady.insert(settled.user);
                 }
                 Verdict::Entered => {}
-                Verdict::Full => _ = node.users.remove(&settled.user),
+                Verdict::Full => {
+                    node.users.remove(&settled.user);
+                    // Everybody waits for the verdict here.
+                    for _ in 0..node.table.connections(&settled.roster, &settled.user) {
+                        (node.table).exit(&settled.roster, &settled.user, Duration::ZERO);
+                    }
+                }
             }
         }
     }

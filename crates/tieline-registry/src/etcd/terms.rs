@@ -231,18 +231,17 @@ impl EtcdRegistry {
             let value = Statement::value(is_fresh, &item.info);
             put(key.clone(), value, lease)
         };
+        // Rosters of other kinds have no information, so there is none that a write would replace.
         let says_nothing = item.info.is_empty() && item.roster.kind() == RosterKind::Members;
         match item.op {
             PutOp::Leave => delete(key),
+            PutOp::Enter if !says_nothing => write(true),
             // What is there stays as it is.
-            PutOp::Enter | PutOp::Reenter if item.op == PutOp::Reenter || says_nothing => {
-                nested(TxnRequest {
-                    compare: vec![revision_is(key.clone(), 0)],
-                    success: vec![write(false)],
-                    failure: Vec::new(),
-                })
-            }
-            PutOp::Enter | PutOp::Reenter => write(true),
+            PutOp::Enter | PutOp::Reenter => nested(TxnRequest {
+                compare: vec![revision_is(key.clone(), 0)],
+                success: vec![write(false)],
+                failure: Vec::new(),
+            }),
         }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Slot {
     pub(super) is_fresh: bool,
     /// The registry has confirmed the user: no limit applies any more.
     pub(super) is_confirmed: bool,
+    /// The roster was full. It is not asked again before another connection comes.
+    pub(super) is_refused: bool,
     /// When the entry goes, once there are no connections.
     pub(super) due: Duration,
     /// In one of the queues.
@@ -67,7 +69,8 @@ pub struct Settled {
 pub enum Verdict {
     /// The entry stands.
     Entered,
-    /// The roster is full: the user is not in it.
+    /// The roster is full: the user is not in it. Each connection that is told so
+    /// [exits](super::RosterTable::exit); who is told nothing any more counts until its own exit.
     Full,
 }
 
@@ -91,7 +94,7 @@ impl Slot {
     pub(super) fn wanted(&self, now: Duration) -> Option<PutOp> {
         let is_here = self.connections > 0;
         match self.known {
-            _ if self.is_in_flight => None,
+            _ if self.is_in_flight || self.is_refused => None,
             Known::Mine if is_here && !self.is_fresh => None,
             known if is_here && self.is_fresh && (known == Known::Mine || !self.is_confirmed) => {
                 Some(PutOp::Enter)

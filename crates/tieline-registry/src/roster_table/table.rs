@@ -4,7 +4,6 @@ mod put;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
@@ -52,7 +51,7 @@ impl RosterTable {
     }
 
     /// A connection of a user comes into a group; empty information leaves what is known of the user. Whether the entry
-    /// stands already; if not, a [`Settled`] follows.
+    /// stands already; if not, a [`Settled`] follows. A user whom a full roster has refused is entered again.
     pub fn enter(&mut self, roster: &RosterName, user: &str, info: &str) -> bool {
         self.enter_limited(roster, (user, info), self.limit)
     }
@@ -69,13 +68,9 @@ impl RosterTable {
         let is_new_info = !info.is_empty() && slot.info.as_deref() != Some(info);
         slot.connections += 1;
         slot.limit = limit;
+        slot.is_refused = false;
         if is_new_info {
-            // Without any, it takes no room.
-            slot.info = Some(if info.is_empty() {
-                Arc::default()
-            } else {
-                info.into()
-            });
+            slot.info = Some(info.into());
         }
         if is_new_info || slot.known == Known::Absent {
             slot.is_fresh = true;
@@ -107,6 +102,16 @@ impl RosterTable {
         }
     }
 
+    /// A connection that was told that the roster is full, and has exited for it, did not hear it: it counts again, and
+    /// exits later. The registry is not asked for it.
+    pub fn keep_refused(&mut self, roster: &RosterName, user: &str) {
+        let key = self.slots.key(roster, user);
+        let is_new = self.slots.get(roster, user).is_none();
+        let slot = self.slots.get_or_insert(&key);
+        slot.connections += 1;
+        slot.is_refused |= is_new;
+    }
+
     /// How many connections of a user are in a group at this node.
     pub fn connections(&self, roster: &RosterName, user: &str) -> u32 {
         let slot = self.slots.get(roster, user);
@@ -136,7 +141,9 @@ impl RosterTable {
 
     /// The old term, once everything stands under the new one: it is to be ended.
     pub fn take_ended(&mut self) -> Option<Term> {
-        let stands = |slot: &Slot| slot.connections == 0 || slot.known == Known::Mine;
+        // Who is refused has no entry, and gets none.
+        let stands =
+            |slot: &Slot| slot.connections == 0 || slot.is_refused || slot.known == Known::Mine;
         let ended = self.term.is_some() && self.old.is_some();
         if ended && !self.is_in_flight && self.slots.iter().all(|(_, slot)| stands(slot)) {
             return self.old.take();
@@ -159,7 +166,7 @@ impl RosterTable {
         self.due.keys().next().copied()
     }
 
-    /// How many users this node has in rosters, or may have.
+    /// How many users this node has in rosters, or may have: those who are refused, too, until their connections exit.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
@@ -198,7 +205,8 @@ impl RosterTable {
 /// What the registry answers.
 impl RosterTable {
     /// The reply to the put in flight; `None` if there was none in time. If a beat has ended the term meanwhile,
-    /// there is no put in flight any more: drop its reply.
+    /// there is no put in flight any more: drop its reply. For each connection that is told [`Verdict::Full`], call
+    /// [`exit`](Self::exit) before anything else.
     pub fn on_reply(&mut self, reply: Option<PutReply>, now: Duration) -> Vec<Settled> {
         if !std::mem::take(&mut self.is_in_flight) {
             return Vec::new();
@@ -287,7 +295,8 @@ impl RosterTable {
                 None
             }
             (_, ItemOutcome::Full) => {
-                (slot.known, slot.connections) = (Known::Absent, 0);
+                // Whoever was told that it is pending still counts, and exits.
+                (slot.known, slot.is_refused) = (Known::Absent, true);
                 Some(Verdict::Full)
             }
             _ => {

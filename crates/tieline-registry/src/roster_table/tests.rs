@@ -1,3 +1,5 @@
+mod full;
+
 use std::{sync::Arc, time::Duration};
 
 use super::{RosterTable, Verdict};
@@ -165,7 +167,36 @@ fn a_full_roster_settles_everybody_who_waits() {
     let settled = table.on_reply(Some(PutReply::Done { stands, outcomes }), NOW);
     let verdicts: Vec<_> = settled.iter().map(|one| one.verdict).collect();
     assert_eq!(verdicts, [Verdict::Full]);
+    assert!(next(&mut table, NOW).1.is_none(), "it is not asked again");
+    for _ in 0..2 {
+        assert!(!table.is_empty());
+        table.exit(&lobby(), "ada", NOW);
+    }
     assert!(table.is_empty());
+}
+
+#[test]
+fn an_old_term_ends_beside_who_is_refused() {
+    let mut table = opened();
+    table.enter(&lobby(), "ada", "");
+    flush(&mut table, NOW);
+    table.on_beat(&pulse(0, Duration::ZERO), NOW);
+    open(&mut table);
+    flush(&mut table, NOW);
+    table.enter(&lobby(), "grace", "");
+    let (_, put) = next(&mut table, NOW);
+    let (stands, outcomes) = (put.unwrap().number, vec![ItemOutcome::Full]);
+    assert_eq!(table.take_ended(), None, "grace is not decided");
+    table.on_reply(Some(PutReply::Done { stands, outcomes }), NOW);
+    assert!(table.take_ended().is_some());
+    // Another term does not ask again for her, another connection does.
+    table.on_beat(&BeatReply::Lost, NOW);
+    open(&mut table);
+    assert_eq!(flush(&mut table, NOW), ["=ada"]);
+    table.enter(&lobby(), "grace", "");
+    assert_eq!(flush(&mut table, NOW), ["+grace"]);
+    table.exit(&lobby(), "grace", NOW);
+    assert_eq!(table.connections(&lobby(), "grace"), 1);
 }
 
 #[test]
@@ -194,6 +225,29 @@ fn a_put_has_the_limit_of_those_who_come_with_it() {
         ("+grace", None),
     ];
     assert_eq!(puts, expected);
+}
+
+#[test]
+fn who_comes_anew_instead_of_again_has_its_own_limit() {
+    let mut table = opened();
+    table.enter(&lobby(), "ada", "");
+    flush(&mut table, NOW);
+    table.on_beat(&BeatReply::Lost, NOW);
+    open(&mut table);
+    assert!(table.has_again());
+    table.exit(&lobby(), "ada", NOW);
+    table.enter(&lobby(), "grace", "");
+    table.enter_limited(&lobby(), ("ada", ""), Some(1));
+    let mut puts = Vec::new();
+    while let (words, Some(put)) = next(&mut table, NOW) {
+        puts.push((words.join(" "), put.limit));
+        table.on_reply(Some(done(&put)), NOW);
+    }
+    assert_eq!(
+        puts,
+        [("+grace".to_owned(), None), ("+ada".to_owned(), Some(1))]
+    );
+    assert!(!table.has_fresh() && !table.has_again());
 }
 
 #[test]

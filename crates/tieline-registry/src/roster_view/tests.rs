@@ -109,6 +109,23 @@ fn what_follows_a_snapshot_is_told_once() {
 }
 
 #[test]
+fn who_comes_and_goes_while_nothing_is_read_is_forgotten() {
+    let mut view = following();
+    let hall = RosterName::new(RosterKind::Members, "hall");
+    view.follow(&hall);
+    for number in 0..100 {
+        let name = RosterName::new(RosterKind::Members, &number.to_string());
+        for name in [&name, &hall] {
+            view.follow(name);
+            view.unfollow(name);
+        }
+    }
+    assert!(view.next_fetches(64).is_empty());
+    view.follow(&hall);
+    assert_eq!(view.next_fetches(64), [Fetch::Roster(hall)]);
+}
+
+#[test]
 fn pages_are_told_once_the_end_of_each_is_met() {
     let mut view = RosterView::new(LEASE);
     view.follow(&lobby());

@@ -1,11 +1,11 @@
 //! The rosters that a node follows, at one position of the journal.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
-use super::followed::{Busy, Followed, Reading, Update};
+use super::followed::{Busy, Followed, Update};
 use crate::{
     roster::{
         BeatReply, JournalReply, MAX_READ, Member, Position, RosterName, RosterPage, RosterReply,
@@ -24,8 +24,8 @@ pub struct RosterView {
     rosters: HashMap<RosterName, Followed>,
     /// Those of them with which something goes on.
     busy: HashMap<RosterName, Busy>,
-    /// Those of which nothing is read yet, in the order in which they are. One that is followed no longer may be here.
-    unread: VecDeque<RosterName>,
+    /// Those of which nothing is read yet.
+    unread: BTreeSet<RosterName>,
     /// Those of which something is read that does not count yet. What happens to others concerns no more of them than
     /// these: a node follows tens of thousands.
     being_read: Vec<RosterName>,
@@ -66,7 +66,7 @@ impl RosterView {
         if !self.rosters.contains_key(roster) {
             self.rosters.insert(roster.clone(), Followed::default());
             self.busy.entry(roster.clone()).or_default().read_again();
-            self.unread.push_back(roster.clone());
+            self.unread.insert(roster.clone());
         }
     }
 
@@ -74,6 +74,7 @@ impl RosterView {
     pub fn unfollow(&mut self, roster: &RosterName) {
         self.rosters.remove(roster);
         self.busy.remove(roster);
+        self.unread.remove(roster);
         if self.rosters.is_empty() {
             *self = Self::new(self.lease);
         }
@@ -104,8 +105,8 @@ impl RosterView {
         self.next_fetches(1).pop()
     }
 
-    /// What to read next, at most so many rosters or pages. They may be asked for at once: what answers them is no older than
-    /// the position. As long as there is none, it is one.
+    /// What to read next, at most so many rosters or pages. They may be asked for at once: what answers them is no
+    /// older than the position. As long as there is none, it is one.
     pub fn next_fetches(&mut self, most: usize) -> Vec<Fetch> {
         let most = if self.at.is_none() { 1 } else { most };
         let busy = &self.busy;
@@ -115,25 +116,14 @@ impl RosterView {
             Some(Fetch::Page(name.clone(), cursor.clone()))
         };
         let mut fetches: Vec<_> = self.being_read.iter().filter_map(page).take(most).collect();
-        let is_unread = |name: &RosterName| {
-            let reading = busy.get(name).and_then(|one| one.reading.as_ref());
-            reading.is_some_and(Reading::is_unread)
-        };
-        while self.unread.front().is_some_and(|name| !is_unread(name)) {
-            self.unread.pop_front();
-        }
-        let unread = self.unread.iter().filter(|name| is_unread(name));
-        fetches.extend(
-            unread
-                .take(most - fetches.len())
-                .cloned()
-                .map(Fetch::Roster),
-        );
+        let unread = self.unread.iter().take(most - fetches.len());
+        fetches.extend(unread.cloned().map(Fetch::Roster));
         fetches
     }
 
     /// A roster was read.
     pub fn on_roster(&mut self, name: &RosterName, reply: RosterReply) {
+        self.unread.remove(name);
         let at = self.at.get_or_insert_with(|| reply.tail.clone()).clone();
         let is_settling = self.settling.is_some();
         let (Some(followed), Some(busy)) = (self.rosters.get_mut(name), self.busy.get_mut(name))
@@ -248,7 +238,7 @@ impl RosterView {
             let is_unmet = reading.is_some_and(|reading| !reading.tails.is_empty());
             if is_unmet {
                 busy.read_again();
-                unread.push_back(name.clone());
+                unread.insert(name.clone());
             }
             !is_unmet
         });

@@ -106,7 +106,8 @@ pub enum EnterOutcome {
     /// The user is a member, and every follower is told.
     Entered,
     /// The registry has not answered in time, or is away. The user becomes a member when it does, unless the group is
-    /// full then.
+    /// full then: it is asked again when another connection of the user comes to this node. In any case, call
+    /// [`exit`](crate::Presence::exit) for it.
     Pending,
     /// The group has as many members as it may have. The user is none; do not call
     /// [`exit`](crate::Presence::exit) for it.

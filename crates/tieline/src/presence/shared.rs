@@ -1,24 +1,31 @@
 //! What the tasks of a presence share.
 //!
 //! Owns the table of what this node enters, who waits for a verdict, and the way to the registry. Must not know when
-//! anything is sent.
+//! anything is sent. Invariant: a connection counts in the table from its `enter` to its `exit`, or until it is told
+//! that the roster is full.
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    Registry, RegistryError, RegistryErrorKind, RegistryFuture, RosterName, Rosters, Term,
-    roster_table::{RosterTable, Settled, Verdict},
+    PutReply, Registry, RegistryError, RegistryErrorKind, RegistryFuture, RosterName, Rosters,
+    Term,
+    roster_table::{RosterTable, Verdict},
 };
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{
+        Notify,
+        oneshot::{self, error::RecvError},
+    },
     time::Instant,
 };
 
@@ -46,7 +53,36 @@ pub(super) struct Shared {
 
 struct State {
     table: RosterTable,
-    waiting: HashMap<(RosterName, Arc<str>), Vec<oneshot::Sender<Verdict>>>,
+    waiting: HashMap<Key, Vec<oneshot::Sender<Verdict>>>,
+}
+
+/// A user in a roster.
+type Key = (RosterName, Arc<str>);
+
+/// A connection that waits for a verdict. If it is dropped, the connection is one that was told nothing.
+pub(super) struct Waiting<'a> {
+    shared: &'a Shared,
+    key: Key,
+    verdict: oneshot::Receiver<Verdict>,
+}
+
+impl Future for Waiting<'_> {
+    type Output = Result<Verdict, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.verdict).poll(context)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.verdict.close();
+        // What was sent and not read was not heard: the connection will exit, as one that is pending.
+        if self.verdict.try_recv() == Ok(Verdict::Full) {
+            let (roster, user) = &self.key;
+            self.shared.table(|table| table.keep_refused(roster, user));
+        }
+    }
 }
 
 impl Shared {
@@ -105,19 +141,24 @@ impl Shared {
         roster: RosterName,
         (user, info): (&str, &str),
         limit: Option<u32>,
-    ) -> Option<oneshot::Receiver<Verdict>> {
+    ) -> Option<Waiting<'_>> {
         let mut state = self.state.lock();
         if state.table.enter_limited(&roster, (user, info), limit) {
             return None;
         }
         let (sender, verdict) = oneshot::channel();
-        let waiting = state.waiting.entry((roster, user.into())).or_default();
+        let key = (roster, Arc::from(user));
+        let waiting = state.waiting.entry(key.clone()).or_default();
         // Whoever has given up waiting is not to be remembered until the registry answers.
         waiting.retain(|sender: &oneshot::Sender<_>| !sender.is_closed());
         waiting.push(sender);
         drop(state);
         self.changed.notify_one();
-        Some(verdict)
+        Some(Waiting {
+            shared: self,
+            key,
+            verdict,
+        })
     }
 
     pub(super) fn exit(&self, roster: &RosterName, user: &str, after: Duration) {
@@ -132,14 +173,20 @@ impl Shared {
         self.changed.notify_one();
     }
 
-    /// Tells who waits what was decided.
-    pub(super) fn settle(&self, settled: Vec<Settled>) {
+    /// The reply to a put: tells who waits. Under one lock, so that a verdict is for those who waited when it was
+    /// given, and for nobody who comes meanwhile.
+    pub(super) fn on_reply(&self, reply: Option<PutReply>, now: Duration) {
         let mut state = self.state.lock();
-        for one in settled {
-            let waiting = state.waiting.remove(&(one.roster, one.user));
-            for sender in waiting.into_iter().flatten() {
-                // Who does not wait any more was told that it is pending.
-                let _ = sender.send(one.verdict);
+        for one in state.table.on_reply(reply, now) {
+            let key = (one.roster, one.user);
+            let waiting = state.waiting.remove(&key).into_iter().flatten();
+            let told = waiting.filter_map(|sender| sender.send(one.verdict).ok());
+            let told = told.count();
+            if one.verdict == Verdict::Full {
+                // They do not exit. Who does not wait any more was told that it is pending, and does.
+                for _ in 0..told {
+                    state.table.exit(&key.0, &key.1, Duration::ZERO);
+                }
             }
         }
     }
@@ -170,17 +217,112 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use tieline_registry::{MemoryRegistry, RosterKind};
+    use futures_util::FutureExt;
+    use tieline_registry::{ItemOutcome, MemoryRegistry, RosterKind};
 
     use super::*;
 
-    /// Without the tasks, as while the registry does not answer: no verdict ever comes.
-    #[tokio::test]
-    async fn whoever_does_not_wait_any_more_is_forgotten() {
+    /// Without the tasks, as while the registry does not answer.
+    fn shared() -> Shared {
         let times = (Duration::from_secs(10), Duration::from_secs(1));
         let registry = Arc::new(MemoryRegistry::new());
-        let shared = Shared::new(registry, PresenceConfig::default(), times);
-        let roster = RosterName::new(RosterKind::Members, "lobby");
+        Shared::new(registry, PresenceConfig::default(), times)
+    }
+
+    fn lobby() -> RosterName {
+        RosterName::new(RosterKind::Members, "lobby")
+    }
+
+    /// With a term.
+    fn opened() -> Shared {
+        let shared = shared();
+        let term = Term::new(Duration::from_secs(10), Duration::ZERO);
+        shared.table(|table| table.on_opened(term, 0));
+        shared
+    }
+
+    fn enter(shared: &Shared) -> Option<Waiting<'_>> {
+        shared.enter(lobby(), ("ada", ""), Some(1))
+    }
+
+    /// What waits is put, and answered.
+    fn reply(shared: &Shared, outcome: ItemOutcome) {
+        let put = shared.table(|table| table.next_put(shared.now(), 9));
+        let put = put.expect("somebody is to be entered");
+        let outcomes = vec![outcome; put.items.len()];
+        let stands = put.number;
+        shared.on_reply(Some(PutReply::Done { stands, outcomes }), shared.now());
+    }
+
+    fn connections(shared: &Shared) -> u32 {
+        shared.table(|table| table.connections(&lobby(), "ada"))
+    }
+
+    #[test]
+    fn who_is_told_that_it_is_full_counts_no_longer_and_nobody_else() {
+        let shared = opened();
+        let pending = enter(&shared);
+        let mut waits = [enter(&shared), enter(&shared)];
+        drop(pending);
+        reply(&shared, ItemOutcome::Full);
+        for waits in &mut waits {
+            let verdict = waits.as_mut().and_then(FutureExt::now_or_never);
+            assert_eq!(verdict, Some(Ok(Verdict::Full)));
+        }
+        drop(waits);
+        assert_eq!(connections(&shared), 1, "that of who was told nothing");
+        // There is room now, and another is let in.
+        let last = enter(&shared);
+        reply(&shared, ItemOutcome::Done);
+        assert_eq!(
+            last.and_then(FutureExt::now_or_never),
+            Some(Ok(Verdict::Entered))
+        );
+        shared.exit(&lobby(), "ada", Duration::ZERO);
+        assert_eq!(connections(&shared), 1, "it stays a member");
+        shared.exit(&lobby(), "ada", Duration::ZERO);
+        reply(&shared, ItemOutcome::Done);
+        assert!(shared.table(|table| table.is_empty()));
+    }
+
+    #[test]
+    fn who_does_not_hear_that_it_is_full_exits_for_itself() {
+        let shared = opened();
+        let unheard = enter(&shared);
+        reply(&shared, ItemOutcome::Full);
+        assert_eq!(connections(&shared), 0);
+        let last = enter(&shared);
+        reply(&shared, ItemOutcome::Done);
+        drop((unheard, last));
+        assert_eq!(connections(&shared), 2);
+        shared.exit(&lobby(), "ada", Duration::ZERO);
+        assert_eq!(connections(&shared), 1, "the other stays a member");
+    }
+
+    #[test]
+    fn who_comes_after_a_verdict_is_told_the_next_one() {
+        let shared = opened();
+        let first = enter(&shared);
+        reply(&shared, ItemOutcome::Full);
+        let second = enter(&shared);
+        assert_eq!(
+            first.and_then(FutureExt::now_or_never),
+            Some(Ok(Verdict::Full))
+        );
+        reply(&shared, ItemOutcome::Full);
+        assert_eq!(
+            second.and_then(FutureExt::now_or_never),
+            Some(Ok(Verdict::Full))
+        );
+        // Nobody is left whom the node would enter once there is room.
+        assert!(shared.table(|table| table.is_empty()));
+    }
+
+    /// No verdict ever comes.
+    #[tokio::test]
+    async fn whoever_does_not_wait_any_more_is_forgotten() {
+        let shared = shared();
+        let roster = lobby();
         for number in 0..100 {
             let user = number.to_string();
             let verdict = shared.enter(roster.clone(), (&user, ""), None).unwrap();

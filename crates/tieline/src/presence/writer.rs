@@ -181,8 +181,7 @@ impl Writer {
             Err(error) => (None, Some(error)),
         };
         let now = self.shared.now();
-        let settled = self.shared.table(|table| table.on_reply(reply, now));
-        self.shared.settle(settled);
+        self.shared.on_reply(reply, now);
         self.shared.to_read.notify_one();
         failed.map_or(Ok(true), Err)
     }

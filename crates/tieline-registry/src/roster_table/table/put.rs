@@ -23,6 +23,12 @@ impl RosterTable {
             let Some(key) = self.again.pop_front() else {
                 break;
             };
+            let slot = self.slots.get(&key.0, &key.1);
+            if slot.is_some_and(|slot| slot.wanted(now) == Some(PutOp::Enter)) {
+                // Who was to be entered again has gone, and has come anew since: perhaps with another limit.
+                self.fresh.push_back(key);
+                continue;
+            }
             items.extend(self.take_item(key, now));
         }
         if items.is_empty() {
