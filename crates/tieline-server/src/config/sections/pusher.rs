@@ -81,7 +81,7 @@ section! {
             without: "no maximum", live: true;
         max_request_rate: Option<u32> = None,
             "Maximum number of requests of backends per second for the app on a node.",
-            "Further ones get 429 with Retry-After. Replaces the `max_request_rate` of its hub, which all other backends of that hub share.",
+            "Further ones get 429 with Retry-After. Replaces `hub_defaults.max_request_rate` or that of its hub, which all other backends of the hub share.",
             without: "that of its hub", live: true;
         subscription_counts: bool = false,
             "Whether subscribers are told how many there are.",

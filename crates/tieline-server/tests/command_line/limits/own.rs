@@ -110,7 +110,7 @@ fn limits_that_cannot_be_kept_are_errors() {
         ),
         (
             "[hub_defaults]\nmax_connect_rate = 0",
-            "a rate of `[hub_defaults]` or `[limits]` is zero",
+            "a rate of `[hub_defaults]` is zero",
         ),
         (
             "[hub.chat]\nmax_outbox = \"5MiB\"",
@@ -122,15 +122,15 @@ fn limits_that_cannot_be_kept_are_errors() {
         ),
         (
             "[hub.chat]\nmax_request_rate = 0",
-            "a rate of `[hub.chat]` or `[limits]` is zero",
+            "a rate of `[hub.chat]` is zero",
         ),
         (
             "[limits]\nmax_unauthorized_request_rate_per_address = 0",
-            "a rate of `[hub_defaults]` or `[limits]` is zero",
+            "a rate of `[limits]` is zero",
         ),
         (
             "[limits]\nmax_message_rate_per_address = 0",
-            "a rate of `[hub_defaults]` or `[limits]` is zero",
+            "a rate of `[limits]` is zero",
         ),
     ] {
         std::fs::write(&path, text).unwrap();
