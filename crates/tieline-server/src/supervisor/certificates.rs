@@ -74,7 +74,7 @@ impl LiveCertificates {
         cluster: Arc<OnceLock<Cluster>>,
     ) -> Self {
         let mut expiry = ExpiryWatch::default();
-        expiry.look(used.expiries());
+        expiry.replace(used.expiries());
         Self {
             used,
             clients,
@@ -120,7 +120,7 @@ impl LiveCertificates {
 
     /// Shows when those in use expire.
     pub(super) fn look_at_expiry(&mut self) {
-        self.expiry.look(self.used.expiries());
+        self.expiry.look();
     }
 
     /// Uses what was read, where it differs from what is in use.
@@ -135,6 +135,7 @@ impl LiveCertificates {
                 });
                 report("clients", replaced.map_err(Into::into));
                 self.used.clients.clone_from(&files.clients);
+                self.expiry.replace(self.used.expiries());
             } else {
                 tracing::warn!("turning TLS for clients on or off needs a restart");
             }
@@ -144,6 +145,7 @@ impl LiveCertificates {
                 (Some(cluster), Some(tls)) => {
                     report("peers", cluster.replace_peer_tls(tls).map_err(Into::into));
                     self.used.peers.clone_from(&files.peers);
+                    self.expiry.replace(self.used.expiries());
                 }
                 (None, Some(_)) => {} // Seen again at the next look.
                 (_, None) => tracing::warn!("turning TLS between nodes on or off needs a restart"),

@@ -21,6 +21,7 @@ const SOON: Duration = Duration::from_hours(14 * 24);
 pub(super) const AGAIN: Duration = Duration::from_hours(24);
 
 /// The first end among the certificates that are shown to clients or to peers.
+#[derive(Clone, Copy)]
 pub(crate) struct Expiry {
     /// Whom they are for.
     of: &'static str,
@@ -64,14 +65,22 @@ pub(crate) fn warnings(all: impl IntoIterator<Item = Expiry>) -> Vec<String> {
 /// Watches the certificates in use.
 #[derive(Default)]
 pub(super) struct ExpiryWatch {
+    /// Of the certificates in use.
+    all: Vec<Expiry>,
     /// What was said last, and when.
     said: BTreeMap<&'static str, (SystemTime, Instant)>,
 }
 
 impl ExpiryWatch {
+    /// Other certificates are in use.
+    pub(super) fn replace(&mut self, all: impl IntoIterator<Item = Expiry>) {
+        self.all = all.into_iter().collect();
+        self.look();
+    }
+
     /// Shows when certificates expire, and says so once a day if that is soon.
-    pub(super) fn look(&mut self, all: impl IntoIterator<Item = Expiry>) {
-        for expiry in all {
+    pub(super) fn look(&mut self) {
+        for expiry in self.all.clone() {
             let since = expiry.at.duration_since(UNIX_EPOCH).unwrap_or_default();
             METRICS.certificate_expires(expiry.of, since.as_secs());
             if expiry.is_soon() && self.is_due(&expiry) {
