@@ -4,7 +4,7 @@
 //! connection is refused or ends. Invariants: no line has a payload, a token or a query; at `info`, a kind of
 //! line is written once in ten seconds at most, however many clients there are.
 
-use std::net::SocketAddr;
+use std::{fmt::Display, net::SocketAddr};
 
 use tieline::{CloseCode, CloseFrame, CloseReason, Connection};
 use tracing::field::display;
@@ -58,30 +58,42 @@ pub(crate) fn ended(connection: &Connection, wire: &'static str, reason: &CloseR
     tracing::debug!(
         target: TARGET, %id, hub, user, address, wire, code, %reason, "connection ended"
     );
-    if let Some(left_out) = fault(reason).and_then(|fault| FAULTS.due(fault)) {
-        tracing::info!(
-            target: TARGET, %id, hub, user, address, wire, code, %reason, left_out,
-            "closing connections for a fault"
-        );
+    if let Some(fault) = fault(reason) {
+        sample(connection, wire, fault, (code, reason));
     }
 }
 
 /// A client is closed for a message that its protocol does not allow. A sample at `info`; its end is logged too.
 pub(crate) fn malformed(connection: &Connection, wire: &'static str, close: &CloseFrame) {
-    if let Some(left_out) = FAULTS.due("malformed") {
-        let (id, hub, user) = (connection.id(), connection.namespace(), connection.user());
-        let address = connection.remote_addr().map(display);
-        // What the client is told may repeat what it has sent.
-        let reason = match close.code {
-            CloseCode::POLICY_VIOLATION => "a message that it may not send",
-            _ => "a message that cannot be read",
-        };
-        let code = close.code.as_u16();
-        tracing::info!(
-            target: TARGET, %id, hub, user, address, wire, code, reason, left_out,
-            "closing connections for a fault"
-        );
-    }
+    // What the client is told may repeat what it has sent.
+    let reason = match close.code {
+        CloseCode::POLICY_VIOLATION => "a message that it may not send",
+        _ => "a message that cannot be read",
+    };
+    sample(
+        connection,
+        wire,
+        "malformed",
+        (close.code.as_u16(), &reason),
+    );
+}
+
+/// A line about a client that is closed for a fault, unless there was one lately.
+fn sample(
+    connection: &Connection,
+    wire: &'static str,
+    fault: &'static str,
+    (code, reason): (u16, &dyn Display),
+) {
+    let Some(left_out) = FAULTS.due(fault) else {
+        return;
+    };
+    let (id, hub, user) = (connection.id(), connection.namespace(), connection.user());
+    let address = connection.remote_addr().map(display);
+    tracing::info!(
+        target: TARGET, %id, hub, user, address, wire, code, %reason, left_out,
+        "closing connections for a fault"
+    );
 }
 
 /// What is wrong with a client that this node has closed, or with its handler.
