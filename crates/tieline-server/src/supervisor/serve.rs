@@ -104,7 +104,8 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         None => None,
     };
     let lease = settings.cluster.lease;
-    let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
+    let (dialects, own) = wire::dialects();
+    let hub = Hub::with_filters(settings.config, dialects, filter::compile)?;
     let cluster = cluster(hub, settings.registry.as_ref(), settings.cluster).await?;
     let _ = joined.set(cluster.clone());
     for port in &ports {
@@ -116,10 +117,9 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let supervisor = Supervisor::new();
     let hubs = Hubs::with_members(cluster, settings.rules, settings.members);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
-    let dialect = wire::dialects().1.pusher;
     let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
     let apps = (settings.apps.clone(), webhooks.clone());
-    let pusher = Pusher::new(apps, hubs.clone(), dialect);
+    let pusher = Pusher::new(apps, hubs.clone(), own.pusher);
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
