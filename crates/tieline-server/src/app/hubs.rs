@@ -43,6 +43,13 @@ pub(crate) struct MemberLimits {
 }
 
 impl MemberLimits {
+    /// Those of an app that has none of its own, by default.
+    #[cfg(test)]
+    pub(crate) const USUAL: Self = Self {
+        most: 100,
+        grace: Duration::ZERO,
+    };
+
     /// A presence with these limits.
     pub(crate) fn of(self, presence: &Presence) -> Presence {
         let limited = presence.with_members(Some(self.most));

@@ -211,21 +211,11 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::source::Environment;
 
     #[test]
     fn the_node_is_asked_where_its_own_machine_reaches_it() {
         let node = |variables: &[(&str, &str)]| {
-            let variables = variables.iter();
-            let variables: Environment = variables
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect();
-            let layers = Layers {
-                file: None,
-                flags: Vec::new(),
-                is_used: |_| true,
-            };
-            let node = Node::of(&layers.load(&variables).unwrap().0).unwrap();
+            let node = Node::of(&Settings::of_variables(variables)).unwrap();
             (node.authority, node.is_tls)
         };
         let plain = |authority: &str| (authority.to_owned(), false);

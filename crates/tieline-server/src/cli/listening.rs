@@ -100,21 +100,11 @@ fn check_loopback(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{settings::Layers, source::Environment};
 
     #[test]
     fn a_public_address_requires_explicit_anonymous_access() {
         let check = |variables: &[(&str, &str)], address: &str, has_tokens| {
-            let variables = variables.iter();
-            let variables: Environment = variables
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect();
-            let layers = Layers {
-                file: None,
-                flags: Vec::new(),
-                is_used: |_| true,
-            };
-            let (settings, _) = layers.load(&variables).unwrap();
+            let settings = Settings::of_variables(variables);
             let checked = check_listen(
                 &settings,
                 address.parse().unwrap(),

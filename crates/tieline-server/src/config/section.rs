@@ -11,7 +11,7 @@
 /// }
 /// ```
 ///
-/// After the texts come fields of `Opt`. The struct gets `OPTIONS`, `read` and `changes`.
+/// After the texts come fields of `Opt`. The struct gets `OPTIONS`, `read` and `changes`, and for tests its defaults.
 macro_rules! section {
     (
         $(#[$doc:meta])*
@@ -24,6 +24,15 @@ macro_rules! section {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(crate) struct $name {
             $(pub(crate) $field: $type,)*
+        }
+
+        #[cfg(test)]
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $($field: $default,)*
+                }
+            }
         }
 
         impl $name {

@@ -298,3 +298,18 @@ fn check_registry(values: &mut Values) {
     let needs: Vec<_> = needs.collect();
     needs.into_iter().for_each(|text| values.errors.add(text));
 }
+
+#[cfg(test)]
+impl Settings {
+    /// Those of a node with these variables, and no file.
+    pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Self {
+        let layers = Layers {
+            file: None,
+            flags: Vec::new(),
+            is_used: |_| true,
+        };
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        layers.load(&variables.collect()).unwrap().0
+    }
+}

@@ -30,8 +30,7 @@ use crate::{
     },
     config::{
         sections::{hub::Anonymous, pusher::AppTable},
-        settings::Layers,
-        source::Environment,
+        settings::Settings,
     },
     supervisor::{
         listen::bind,
@@ -62,20 +61,9 @@ const MAX_BLOCKS: u64 = 9;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Those of the members of apps.
-const LIMITS: MemberLimits = MemberLimits {
-    most: 100,
-    grace: Duration::ZERO,
-};
-
 /// A node as `tieline serve` starts one, without event handlers, with these apps of Pusher Channels.
 async fn start(apps: &[AppTable]) -> SocketAddr {
-    let layers = Layers {
-        file: None,
-        flags: Vec::new(),
-        is_used: |_| true,
-    };
-    let settings = layers.load(&Environment::new()).unwrap().0;
+    let settings = Settings::of_variables(&[]);
     let hubs = settings.hubs;
     let rules = hubs.map(|hub| {
         Arc::new(HubRules {
@@ -104,7 +92,7 @@ async fn start(apps: &[AppTable]) -> SocketAddr {
     let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
     let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
-    let apps = LiveApps::new(Apps::of(apps, Duration::from_mins(2), LIMITS).unwrap());
+    let apps = LiveApps::new(Apps::of(apps, Duration::from_mins(2), MemberLimits::USUAL).unwrap());
     let webhooks = Webhooks::new(LiveWebhooks::new(Vec::new()).unwrap(), apps.clone());
     let pusher = Pusher::new((apps.clone(), webhooks), hubs.clone(), own.pusher);
     let ready = ReadyNode::new(vec![port], events, hubs, control, false);

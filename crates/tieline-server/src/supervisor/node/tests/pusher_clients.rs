@@ -2,29 +2,14 @@
 //! the registry in memory keeps of it. Where the channel is shared, so is what it costs.
 
 use super::*;
-use crate::{
-    config::{secret::Secret, types::Size},
-    wire::pusher::app::App,
-};
+use crate::{config::secret::Secret, wire::pusher::app::App};
 
 fn table() -> AppTable {
     AppTable {
         id: Some("3".into()),
         key: Some("app-key".into()),
         secret: Some(Secret::new("7ad3773142a6692b25b8")),
-        enabled: true,
-        hub: None,
-        origins: Vec::new(),
-        tls_only: false,
-        client_events: false,
-        max_client_event_rate: 10,
-        max_event: Size(10_240),
-        max_connections: None,
-        subscription_counts: false,
-        cache_expiry: Duration::from_mins(30),
-        max_request_rate: None,
-        max_members: None,
-        member_grace: None,
+        ..AppTable::default()
     }
 }
 
@@ -80,7 +65,7 @@ async fn told(address: SocketAddr, app: &App, round: usize) -> [TcpStream; 2] {
 /// Bytes and blocks per client in presence channels of this many.
 fn cost(room: usize) -> (u64, u64) {
     let runtime = runtime();
-    let apps = Apps::of(&[table()], Duration::from_mins(2), LIMITS).unwrap();
+    let apps = Apps::of(&[table()], Duration::from_mins(2), MemberLimits::USUAL).unwrap();
     let app = apps.by_id("3").unwrap();
     let address = runtime.block_on(start(&[table()]));
     let mut clients = Vec::with_capacity(BEFORE + COUNTED + 4);

@@ -1,38 +1,22 @@
 //! Which apps are valid, and what their secrets sign.
 
 use super::*;
-use crate::config::{secret::Secret, types::Size};
+use crate::config::secret::Secret;
 
 fn table(id: &str, key: &str, secret: &str) -> AppTable {
     AppTable {
         id: Some(id.into()),
         key: Some(key.into()),
         secret: Some(Secret::new(secret)),
-        enabled: true,
-        hub: None,
-        tls_only: false,
-        origins: Vec::new(),
-        client_events: false,
-        max_client_event_rate: 10,
-        max_event: Size(10_240),
-        max_connections: None,
-        max_request_rate: None,
-        subscription_counts: false,
-        cache_expiry: Duration::from_mins(30),
-        max_members: None,
-        member_grace: None,
+        ..AppTable::default()
     }
 }
 
-const MEMBERS: MemberLimits = MemberLimits {
-    most: 100,
-    grace: Duration::ZERO,
-};
 const TIMEOUT: Duration = Duration::from_mins(2);
 const SECRET: &str = "7ad3773142a6692b25b8";
 
 fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
-    let invalid = Apps::of(tables, TIMEOUT, MEMBERS).unwrap_err();
+    let invalid = Apps::of(tables, TIMEOUT, MemberLimits::USUAL).unwrap_err();
     assert!(!invalid.why.contains(SECRET), "{invalid:?}");
     (invalid.index, invalid.option)
 }
@@ -41,7 +25,8 @@ fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
 #[test]
 fn a_signature_is_that_of_the_documentation() {
     let key = "278d425bdf160c739803";
-    let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)], TIMEOUT, MEMBERS).unwrap());
+    let apps =
+        LiveApps::new(Apps::of(&[table("3", key, SECRET)], TIMEOUT, MemberLimits::USUAL).unwrap());
     let app = apps.by_key(key).unwrap();
     let signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
     let text = b"1234.1234:private-foobar";
@@ -89,7 +74,7 @@ fn an_app_has_its_own_limits_of_members_and_a_shared_hub_the_larger_ones() {
     };
     let minute = Duration::from_mins(1);
     let tables = [of("1", Some(7), None), of("2", None, Some(minute))];
-    let apps = Apps::of(&tables, TIMEOUT, MEMBERS).unwrap();
+    let apps = Apps::of(&tables, TIMEOUT, MemberLimits::USUAL).unwrap();
     let limits = |id| {
         let MemberLimits { most, grace } = apps.by_id(id).unwrap().rules.members;
         (most, grace)

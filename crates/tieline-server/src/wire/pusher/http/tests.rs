@@ -24,9 +24,7 @@ use crate::{
     config::{
         secret::Secret,
         sections::{hub::Anonymous, pusher::AppTable},
-        settings::Layers,
-        source::Environment,
-        types::Size,
+        settings::Settings,
     },
     wire::{
         self,
@@ -44,25 +42,11 @@ fn apps() -> LiveApps {
         id: Some("3".into()),
         key: Some(KEY.into()),
         secret: Some(Secret::new("7ad3773142a6692b25b8")),
-        enabled: true,
         hub: Some("chat".parse().unwrap()),
-        tls_only: false,
-        origins: Vec::new(),
-        client_events: false,
-        max_client_event_rate: 10,
-        max_event: Size(10_240),
-        max_connections: None,
-        max_request_rate: None,
-        subscription_counts: false,
-        cache_expiry: Duration::from_mins(30),
-        max_members: None,
-        member_grace: None,
+        ..AppTable::default()
     };
-    let members = MemberLimits {
-        most: 100,
-        grace: Duration::ZERO,
-    };
-    LiveApps::new(Apps::of(&[table], Duration::from_mins(2), members).unwrap())
+    let apps = Apps::of(&[table], Duration::from_mins(2), MemberLimits::USUAL);
+    LiveApps::new(apps.unwrap())
 }
 
 /// The app of the example of the documentation.
@@ -82,12 +66,7 @@ pub(super) fn text_of(error: ApiError) -> (u16, String) {
 
 /// A node of a cluster.
 fn shared(cluster: &Cluster) -> Arc<Shared> {
-    let layers = Layers {
-        file: None,
-        flags: Vec::new(),
-        is_used: |_| true,
-    };
-    let settings = layers.load(&Environment::new()).unwrap().0;
+    let settings = Settings::of_variables(&[]);
     let rules = settings.hubs.map(|hub| {
         Arc::new(HubRules {
             access: Access::new(Anonymous::Anyone, Roles::default(), None),
