@@ -51,6 +51,7 @@ class Server:
 
     def __init__(self, program, args, port, ready, env=None):
         self.port = port
+        self.terminated = False
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [BUILD / program, *args, "--listen", f"127.0.0.1:{port}"],
@@ -90,7 +91,10 @@ class Server:
         return f"{scheme}://127.0.0.1:{self.port}{target}"
 
     def terminate(self):
-        self.process.terminate()
+        """Asks the process to drain, once: a second signal would stop it immediately."""
+        if not self.terminated:
+            self.terminated = True
+            self.process.terminate()
 
     def stop(self):
         """Shuts the process down, or kills it; returns its exit status."""
