@@ -11,7 +11,8 @@ use clap::Args;
 use tieline::Config;
 
 use super::{
-    configuration::{as_set, registry, rules},
+    cluster::registry,
+    configuration::{as_set, rules},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
     listening::check_listen,

@@ -171,7 +171,7 @@ impl<T: Setting> Setting for Vec<T> {
 
     fn from_text(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
         let items = text.split(',').map(str::trim);
-        items.map(|item| T::from_text(item, place)).collect()
+        Invalid::collect(items.map(|item| T::from_text(item, place)))
     }
 
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
@@ -182,7 +182,7 @@ impl<T: Setting> Setting for Vec<T> {
                 _ => expected,
             }));
         };
-        items.iter().map(|item| T::from_file(item, place)).collect()
+        Invalid::collect(items.iter().map(|item| T::from_file(item, place)))
     }
 
     fn show(&self) -> String {

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     admin::token::LiveAdminToken,
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
-    config::{sections::admin::AdminListen, settings::Settings},
+    config::{error::ConfigErrors, sections::admin::AdminListen, settings::Settings},
     metrics::METRICS,
     wire::{
         aws::key_pair::LiveKeyPair,
@@ -117,10 +117,15 @@ impl Reload {
                 self.apply(applied, &settings);
                 *applied = settings;
             }
-            Err(error) => tracing::error!(
-                error = %format_args!("{error:#}"),
-                "the configuration was not reloaded, and nothing has changed"
-            ),
+            Err(error) => {
+                // A line of the log is one line.
+                let mistakes = error.downcast_ref().map(ConfigErrors::in_one_line);
+                let error = mistakes.unwrap_or_else(|| format!("{error:#}"));
+                tracing::error!(
+                    error = %error,
+                    "the configuration was not reloaded, and nothing has changed"
+                );
+            }
         }
         if has_joined {
             systemd::is_ready();
@@ -145,7 +150,11 @@ impl Reload {
         // What needs a restart is reported by each reload until then.
         let fixed = changes(&self.started, settings, false);
         let report = || {
-            tracing::info!(applied = live, "configuration reloaded");
+            if live.is_empty() {
+                tracing::info!("configuration reloaded; no option in use has changed");
+            } else {
+                tracing::info!(applied = live, "configuration reloaded");
+            }
             if !fixed.is_empty() {
                 tracing::warn!(changed = fixed, "these changes need a restart");
             }

@@ -162,9 +162,12 @@ fn run_of_everything(form: Form, level: &str) -> Vec<Node> {
     }
     clients(&mut node, &address);
 
-    node.reload("[limits]\nmax_groups = 7\n[hub.chat]\nanonymous = \"never\"\n");
+    let config = "[limits]\nmax_groups = 7\n[hub.chat]\nanonymous = \"never\"\n";
+    node.reload(config);
     node.expect("configuration reloaded");
     node.expect("these changes need a restart");
+    node.reload(config);
+    node.expect("configuration reloaded; no option in use has changed");
     node.reload("[limits]\nmax_grups = 7\n");
     node.expect("the configuration was not reloaded, and nothing has changed");
 
