@@ -7,7 +7,7 @@
 use std::{pin::pin, time::Duration};
 
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::Signal,
     task::{JoinHandle, block_in_place},
     time::sleep,
 };
@@ -69,21 +69,21 @@ pub(crate) struct Live {
 }
 
 impl Reload {
-    /// Reloads at each SIGHUP from now on, and in between fetches the keys of issuers and looks at the files of
-    /// certificates. The caller ends the task.
+    /// Reloads at each SIGHUP, also at one that has come before, and in between fetches the keys of issuers and looks
+    /// at the files of certificates. The caller ends the task.
     pub(super) fn start(
         self,
+        mut hangup: Signal,
         mut certificates: LiveCertificates,
-    ) -> anyhow::Result<JoinHandle<()>> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        Ok(tokio::spawn(async move {
+    ) -> JoinHandle<()> {
+        tokio::spawn(async move {
             let mut applied = self.started.clone();
             let mut issuers = self.live.issuers.clone();
             while until_hangup(&mut hangup, &applied, &issuers, &mut certificates).await {
                 // It reads files, which may be slow.
                 block_in_place(|| self.reload(&mut applied, &mut issuers, &mut certificates));
             }
-        }))
+        })
     }
 
     fn reload(

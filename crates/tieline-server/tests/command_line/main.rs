@@ -27,6 +27,7 @@ mod pusher_webhooks;
 mod reliable;
 mod rest;
 mod served;
+mod start;
 mod systemd;
 mod tokens;
 mod traces;
