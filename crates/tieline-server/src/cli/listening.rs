@@ -41,12 +41,10 @@ pub(super) fn check_all(
         }
         let mut before = listeners.iter().take(index);
         match before.find(|before| before.is_same(listen)) {
-            Some(before) if before == listen => {
-                errors.add(format!("--listen has {listen} twice; leave one out"));
-            }
-            Some(before) => errors.add(format!(
+            Some(Listen::Address(before, _)) if !listen.is_at(*before) => errors.add(format!(
                 "{listen} and {before} of --listen cannot both be opened; leave one out"
             )),
+            Some(_) => errors.add(format!("--listen has {listen} twice; leave one out")),
             None => {}
         }
     }

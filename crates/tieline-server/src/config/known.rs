@@ -125,9 +125,9 @@ impl Unknown {
     }
 }
 
-/// `is_table`: whether there is a table.
-pub(super) fn unknown_key(path: &str, is_table: bool) -> Unknown {
-    if is_table {
+/// `has_keys`: whether a table is there.
+pub(super) fn unknown_key(path: &str, has_keys: bool) -> Unknown {
+    if has_keys {
         let tables = TABLES.iter().chain(&LISTS).map(|(table, _)| *table);
         return Unknown::key(
             path,

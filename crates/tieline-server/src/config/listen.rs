@@ -101,6 +101,11 @@ impl Listen {
         }
     }
 
+    /// Whether it is this address.
+    pub(crate) fn is_at(&self, other: SocketAddr) -> bool {
+        matches!(self, Self::Address(address, _) if *address == other)
+    }
+
     /// Whether both cannot be opened.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {

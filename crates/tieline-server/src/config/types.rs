@@ -94,6 +94,16 @@ impl Setting for String {
         Ok(text.to_owned())
     }
 
+    fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
+        match value {
+            toml::Value::String(text) => Self::from_text(text, place),
+            toml::Value::Integer(number) => Err(Invalid::Other(format!(
+                "found the number {number}, expected a text: write it in quotes, as \"{number}\""
+            ))),
+            other => Err(Invalid::found(other)),
+        }
+    }
+
     fn show(&self) -> String {
         quoted(self)
     }

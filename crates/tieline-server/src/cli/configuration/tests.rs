@@ -49,7 +49,7 @@ fn listeners() {
             "has 127.0.0.1:80 twice",
             "`listen` (t.toml:1) needs a certificate",
             "refusing to listen on 0.0.0.0:81",
-            "0.0.0.0:81 and https://127.0.0.1:81 of `listen` (t.toml:1) cannot both be opened",
+            "0.0.0.0:81 and 127.0.0.1:81 of `listen` (t.toml:1) cannot both be opened",
         ],
     );
     finds(
