@@ -250,71 +250,74 @@ fn the_cluster_and_its_registry() {
     );
 }
 
+/// Files with one mistake that others could follow from, and what is said of it.
+const ONE_MISTAKE: &[(&str, &str)] = &[
+    (
+        "listen = \"0.0.0.0:80\"\n[keys]\nprimary = { file = \"gone\" }",
+        "cannot read gone",
+    ),
+    (
+        "listen = \"0.0.0.0:80\"\n[key]\nprimary = { file = \"long\" }",
+        "unknown key `key`",
+    ),
+    (
+        "listen = \"0.0.0.0:80\"\n[hub_defaults]\nanonymous = \"yes\"",
+        "`hub_defaults.anonymous`",
+    ),
+    (
+        "listen = \"0.0.0.0:80\"\n[hub_defaults]\nanonymus = \"anyone\"",
+        "unknown key",
+    ),
+    (
+        "listen = \"0.0.0.0:80\"\n[[issuers]]\nissuer = \"i\"\njwks = \"http://h/k\"\nalgorithms = [\"ES256\"]",
+        "`issuers[0].jwks`: use https",
+    ),
+    (
+        "[tls]\ncert = 1\nkey = \"short\"",
+        "`tls.cert`: found the number 1",
+    ),
+    (
+        "[tls]\ncrt = \"short\"\nkey = \"short\"",
+        "unknown key `tls.crt`",
+    ),
+    (
+        "listen = \"https://127.0.0.1:80\"\n[tls]\ncert = 1\nkey = 1",
+        "`tls.",
+    ),
+    (
+        "[admin]\nlisten = \"0.0.0.0:1\"\ntoken = { file = \"empty\" }",
+        "empty is empty",
+    ),
+    (
+        "[cluster]\nregistry = 5\nlease = \"5s\"",
+        "`cluster.registry`",
+    ),
+    (
+        "[cluster]\nregistri = \"redis://h\"\nlease = \"5s\"",
+        "unknown key `cluster.registri`",
+    ),
+    (
+        "[cluster]\nregistry = \"redis://h\"\nlisten = \"0.0.0.0:1\"\nplaintext = \"yes\"",
+        "`cluster.plaintext`",
+    ),
+    (
+        "only_listed_hubs = true\n[hub.\"a b\"]",
+        "invalid `hub.a b`",
+    ),
+    (
+        "[[pusher.app]]\nid = 5\nkey = \"a\"\nsecret = { file = \"long\" }",
+        "`pusher.app[0].id`: found the number 5",
+    ),
+    (
+        "[limits]\nmax_message = \"4MiB\"\nmax_outbox = \"lots\"",
+        "`limits.max_outbox`",
+    ),
+    ("listen = \"0.0.0.0:80\"\n[limits", "t.toml:2: "),
+];
+
 #[test]
 fn nothing_follows_from_what_is_refused() {
-    for (file, only) in [
-        (
-            "listen = \"0.0.0.0:80\"\n[keys]\nprimary = { file = \"gone\" }",
-            "cannot read gone",
-        ),
-        (
-            "listen = \"0.0.0.0:80\"\n[key]\nprimary = { file = \"long\" }",
-            "unknown key `key`",
-        ),
-        (
-            "listen = \"0.0.0.0:80\"\n[hub_defaults]\nanonymous = \"yes\"",
-            "`hub_defaults.anonymous`",
-        ),
-        (
-            "listen = \"0.0.0.0:80\"\n[hub_defaults]\nanonymus = \"anyone\"",
-            "unknown key",
-        ),
-        (
-            "listen = \"0.0.0.0:80\"\n[[issuers]]\nissuer = \"i\"\njwks = \"http://h/k\"\nalgorithms = [\"ES256\"]",
-            "`issuers[0].jwks`: use https",
-        ),
-        (
-            "[tls]\ncert = 1\nkey = \"short\"",
-            "`tls.cert`: found the number 1",
-        ),
-        (
-            "[tls]\ncrt = \"short\"\nkey = \"short\"",
-            "unknown key `tls.crt`",
-        ),
-        (
-            "listen = \"https://127.0.0.1:80\"\n[tls]\ncert = 1\nkey = 1",
-            "`tls.",
-        ),
-        (
-            "[admin]\nlisten = \"0.0.0.0:1\"\ntoken = { file = \"empty\" }",
-            "empty is empty",
-        ),
-        (
-            "[cluster]\nregistry = 5\nlease = \"5s\"",
-            "`cluster.registry`",
-        ),
-        (
-            "[cluster]\nregistri = \"redis://h\"\nlease = \"5s\"",
-            "unknown key `cluster.registri`",
-        ),
-        (
-            "[cluster]\nregistry = \"redis://h\"\nlisten = \"0.0.0.0:1\"\nplaintext = \"yes\"",
-            "`cluster.plaintext`",
-        ),
-        (
-            "only_listed_hubs = true\n[hub.\"a b\"]",
-            "invalid `hub.a b`",
-        ),
-        (
-            "[[pusher.app]]\nid = 5\nkey = \"a\"\nsecret = { file = \"long\" }",
-            "`pusher.app[0].id`: found the number 5",
-        ),
-        (
-            "[limits]\nmax_message = \"4MiB\"\nmax_outbox = \"lots\"",
-            "`limits.max_outbox`",
-        ),
-        ("listen = \"0.0.0.0:80\"\n[limits", "t.toml:2: "),
-    ] {
+    for (file, only) in ONE_MISTAKE {
         let found = mistakes(file);
         let refused = found.iter().filter(|mistake| mistake.contains(only));
         assert_eq!(refused.count(), found.len(), "{file}: {found:#?}");
