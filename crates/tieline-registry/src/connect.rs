@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     contract::Registry,
-    error::{RegistryError, RegistryErrorKind},
+    error::{RegistryConfigError, RegistryError, RegistryErrorKind},
 };
 
 /// The certificates for a registry that uses TLS; all are PEM. Pass them to [`connect_with`].
@@ -65,28 +65,67 @@ pub async fn connect_with(
     prefix: &str,
     tls: &RegistryTls,
 ) -> Result<Arc<dyn Registry>, RegistryError> {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    match scheme {
+    match scheme(url) {
         // Boxed: they take kilobytes, which the caller's future would hold.
         #[cfg(feature = "redis")]
-        _ if REDIS.contains(&scheme) => Box::pin(redis(url, prefix, tls)).await,
+        scheme if REDIS.contains(&scheme) => Box::pin(redis(url, prefix, tls).connect())
+            .await
+            .map(|registry| Arc::new(registry) as _),
         #[cfg(feature = "etcd")]
-        _ if ETCD.contains(&scheme) => Box::pin(etcd(url, prefix, tls)).await,
-        _ => {
+        scheme if ETCD.contains(&scheme) => {
+            let connecting = crate::etcd::EtcdRegistry::connect_with(url, prefix, etcd(tls));
+            Box::pin(connecting)
+                .await
+                .map(|registry| Arc::new(registry) as _)
+        }
+        scheme => {
             let _ = (prefix, tls);
-            let known = schemes().collect::<Vec<_>>().join(", ");
-            let why = if known.is_empty() {
-                "this build has no registry with a URL; enable the feature redis or etcd".to_owned()
-            } else {
-                format!(
-                    "the scheme {scheme:?} is not one of: {known}; write a URL such as \
-                     redis://127.0.0.1:6379"
-                )
-            };
             let kind = RegistryErrorKind::Misconfigured;
+            let why = unknown_scheme(scheme);
             Err(RegistryError::of_kind(kind, "read its URL", why))
         }
     }
+}
+
+/// What [`connect_with`] would refuse before it asks the registry: nothing is sent, and no connection is opened. Empty if
+/// nothing is wrong. Needs no runtime.
+///
+/// Costs the parsing of the certificates; for `rediss://` without an authority, the system's are read.
+///
+/// ```
+/// use tieline_registry::{RegistryTls, problems};
+///
+/// let problems = problems("localhost:6379", "ws", &RegistryTls::default());
+/// assert_eq!(problems.len(), 1);
+/// assert!(problems[0].to_string().starts_with("invalid URL of a registry"));
+/// ```
+pub fn problems(url: &str, prefix: &str, tls: &RegistryTls) -> Vec<RegistryConfigError> {
+    match scheme(url) {
+        #[cfg(feature = "redis")]
+        scheme if REDIS.contains(&scheme) => redis(url, prefix, tls).problems(),
+        #[cfg(feature = "etcd")]
+        scheme if ETCD.contains(&scheme) => {
+            crate::etcd::EtcdRegistry::problems(url, prefix, &etcd(tls))
+        }
+        scheme => {
+            let _ = (prefix, tls);
+            vec![RegistryConfigError::Url(unknown_scheme(scheme))]
+        }
+    }
+}
+
+fn scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(scheme, _)| scheme)
+}
+
+fn unknown_scheme(scheme: &str) -> String {
+    let known = schemes().collect::<Vec<_>>().join(", ");
+    if known.is_empty() {
+        return "this build has no registry with a URL; enable the feature redis or etcd".into();
+    }
+    format!(
+        "the scheme {scheme:?} is not one of: {known}; write a URL such as redis://127.0.0.1:6379"
+    )
 }
 
 /// The schemes of URLs that this build can connect to, which depend on its features.
@@ -120,11 +159,7 @@ const ETCD: &[&str] = if cfg!(feature = "etcd") {
 };
 
 #[cfg(feature = "redis")]
-async fn redis(
-    url: &str,
-    prefix: &str,
-    tls: &RegistryTls,
-) -> Result<Arc<dyn Registry>, RegistryError> {
+fn redis(url: &str, prefix: &str, tls: &RegistryTls) -> crate::redis::RedisOptions {
     let mut options = crate::redis::RedisOptions::new(url, prefix);
     if let Some(authority) = &tls.authority {
         options = options.certificate_authority(authority.as_str());
@@ -132,15 +167,11 @@ async fn redis(
     if let Some((certificate, key)) = &tls.client {
         options = options.client_certificate(certificate.as_str(), key.as_str());
     }
-    Ok(Arc::new(options.connect().await?))
+    options
 }
 
 #[cfg(feature = "etcd")]
-async fn etcd(
-    url: &str,
-    prefix: &str,
-    tls: &RegistryTls,
-) -> Result<Arc<dyn Registry>, RegistryError> {
+fn etcd(tls: &RegistryTls) -> crate::etcd::EtcdOptions {
     let mut options = crate::etcd::EtcdOptions::new();
     if let Some(authority) = &tls.authority {
         options = options.ca_pem(authority.as_str());
@@ -148,6 +179,5 @@ async fn etcd(
     if let Some((certificate, key)) = &tls.client {
         options = options.client_pem(certificate.as_str(), key.as_str());
     }
-    let registry = crate::etcd::EtcdRegistry::connect_with(url, prefix, options).await?;
-    Ok(Arc::new(registry))
+    options
 }

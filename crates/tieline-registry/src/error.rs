@@ -1,7 +1,7 @@
 //! The error of every registry.
 //!
-//! Owns the kinds of errors, by which callers decide whether to retry, and the timeout of an operation.
-//! Must not know the clients of Redis and etcd: their errors are boxed sources.
+//! Owns the kinds of errors, by which callers decide whether to retry, the timeout of an operation, and what may be
+//! wrong before any. Must not know the clients of Redis and etcd: their errors are boxed sources.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -47,6 +47,22 @@ pub enum RegistryErrorKind {
     UnexpectedReply,
     /// Other nodes changed the same id again and again; the registry gave up.
     Contention,
+}
+
+/// What is wrong with the configuration of a registry, as [`problems`](crate::problems) finds it. The text says why, and
+/// contains no part of the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryConfigError {
+    /// The URL.
+    #[error("invalid URL of a registry: {0}")]
+    Url(String),
+    /// The name of the cluster.
+    #[error("invalid prefix: {0}")]
+    Prefix(String),
+    /// A certificate, its key, or an authority; or the scheme of the URL requires one, or permits none.
+    #[error("invalid certificates for a registry: {0}")]
+    Tls(String),
 }
 
 impl RegistryError {

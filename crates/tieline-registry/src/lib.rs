@@ -67,6 +67,7 @@
 //! | [`Cursor`], [`Page`] | a walk over many ids |
 //! | [`RegistryError`], [`RegistryErrorKind`] | a failed operation |
 //! | [`connect()`], [`connect_with`], [`schemes`] | a registry by its URL |
+//! | [`problems`], [`RegistryConfigError`] | what is wrong with a URL, a prefix or certificates, without a connection |
 //! | [`MemoryRegistry`] | the registry for the nodes of one process |
 #![cfg_attr(
     feature = "redis",
@@ -122,9 +123,9 @@ pub use self::etcd::{EtcdOptions, EtcdRegistry};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
-    connect::{RegistryTls, connect, connect_with, schemes},
+    connect::{RegistryTls, connect, connect_with, problems, schemes},
     contract::Registry,
-    error::{RegistryError, RegistryErrorKind},
+    error::{RegistryConfigError, RegistryError, RegistryErrorKind},
     id::{ClientId, DEFAULT_NAMESPACE, MAX_NAME, MAX_NAMESPACE, NameError},
     memory::MemoryRegistry,
     reply::RegistryFuture,

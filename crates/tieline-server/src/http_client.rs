@@ -101,6 +101,11 @@ impl<'a> Authorities<'a> {
             None => Self::System,
         }
     }
+
+    /// Whether they can be used.
+    pub(crate) fn check(self) -> Result<(), AuthorityError> {
+        tls_config(self).map(drop)
+    }
 }
 
 /// How the server is reached.

@@ -23,27 +23,21 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
 use self::{
     cli::{
         command::{Cli, Command},
-        demo::Demo,
         error::is_usage_error,
         key,
     },
-    logging::{start_log, start_traces},
+    supervisor::signals::Signals,
 };
-
-/// What the demo logs, unless told otherwise. Both nodes end at the same time, and each link would warn that
-/// its peer is gone.
-const DEMO_LEVEL: &str = "warn,tieline::link=error";
 
 /// Exit code of an invalid command line or configuration, as clap has it.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tieline: {error:#}");
@@ -56,26 +50,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
-    match command {
-        Command::Demo(demo) => {
-            let checked = demo.check()?;
-            let (log, is_level_set) = checked.log();
-            let level = if is_level_set {
-                log.level.filter()
-            } else {
-                EnvFilter::new(DEMO_LEVEL)
-            };
-            let _set_log = start_log(log.format, level, None);
-            runtime()?.block_on(Demo::run(checked))
-        }
+fn run() -> anyhow::Result<()> {
+    // Before the command line is parsed, which takes longer than everything else until the configuration is read.
+    let is_server = std::env::args_os()
+        .nth(1)
+        .is_some_and(|name| name == "serve");
+    let server = is_server.then(keep_signals).transpose()?;
+    match Cli::parse().command {
+        Command::Demo(demo) => demo.run(&runtime()?),
         Command::Serve(serve) => {
-            let checked = serve.check()?;
-            let log = &checked.settings.log;
-            let runtime = runtime()?;
-            let (traces, _export) = start_traces(&checked.settings.traces, &runtime)?;
-            let set_log = start_log(log.format, log.level.filter(), traces);
-            runtime.block_on(serve.run(checked, set_log))
+            let (runtime, signals) = server.map_or_else(keep_signals, Ok)?;
+            serve.run(&runtime, signals)
         }
         Command::Config(config) => config.run(),
         Command::Key => key::run(),
@@ -89,6 +74,16 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Man(man) => man.run(Cli::command()),
         Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
+}
+
+/// A runtime, and the signals from now on.
+fn keep_signals() -> std::io::Result<(Runtime, Signals)> {
+    let runtime = runtime()?;
+    let signals = {
+        let _context = runtime.enter();
+        Signals::keep()?
+    };
+    Ok((runtime, signals))
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -22,10 +22,10 @@ pub use tieline_registry::{
     BeatReply, Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, HookReply,
     ItemOutcome, JoinOutcome, JoinRequest, JournalEntry, JournalReply, LeaseInfo, Located, MAX_TTL,
     MAX_VALUE, MIN_TTL, MemoryRegistry, NodeInfo, NodeReport, NodeSession, OpenReply, Owner, Page,
-    Pulse, Put, PutItem, PutOp, PutReply, Registry, RegistryError, RegistryErrorKind,
-    RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, RosterKind, RosterName,
-    RosterPage, RosterReply, Rosters, Stamp, StoredValue, TendReply, Term, ValueError, Values,
-    Verdict, connect, connect_with, schemes,
+    Pulse, Put, PutItem, PutOp, PutReply, Registry, RegistryConfigError, RegistryError,
+    RegistryErrorKind, RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, RosterKind,
+    RosterName, RosterPage, RosterReply, Rosters, Stamp, StoredValue, TendReply, Term, ValueError,
+    Values, Verdict, connect, connect_with, problems, schemes,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

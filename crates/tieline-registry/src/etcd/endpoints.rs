@@ -124,6 +124,12 @@ impl Endpoints {
     }
 }
 
+/// Why a host or certificate cannot be used, as [`Endpoints::new`] says it. Needs no runtime.
+pub(super) fn check(url: &EtcdUrl, options: &EtcdOptions) -> Result<(), String> {
+    let mut hosts = url.hosts.iter();
+    hosts.try_for_each(|host| endpoint(url.tls, host, options).map(drop))
+}
+
 fn endpoint(tls: bool, host: &str, options: &EtcdOptions) -> Result<Endpoint, String> {
     let scheme = if tls { "https" } else { "http" };
     let unreadable = |error: &dyn std::fmt::Display| format!("{host}: {error}");

@@ -9,6 +9,7 @@ use super::{
     call_error::CallError,
     client::{EtcdClient, RetrySafety},
     clock::ClusterClock,
+    endpoints,
     journal::Journal,
     layout::Layout,
     lease_set::LeaseSet,
@@ -19,7 +20,7 @@ use super::{
     value_leases::ValueLeases,
 };
 use crate::{
-    error::{RegistryError, RegistryErrorKind},
+    error::{RegistryConfigError, RegistryError, RegistryErrorKind},
     types::NodeSession,
 };
 
@@ -131,6 +132,22 @@ impl EtcdRegistry {
         let checked = registry.check().await;
         checked.map_err(|error| error.into_registry_error("reach etcd"))?;
         Ok(registry)
+    }
+
+    /// What [`connect_with`](Self::connect_with) would refuse before it asks a server.
+    pub(crate) fn problems(
+        url: &str,
+        prefix: &str,
+        options: &EtcdOptions,
+    ) -> Vec<RegistryConfigError> {
+        let (tls, url) = match EtcdUrl::parse(url) {
+            Ok(url) => (endpoints::check(&url, options).err(), None),
+            Err(why) => (None, Some(RegistryConfigError::Url(why.into()))),
+        };
+        let prefix = Layout::new(prefix).err();
+        let prefix = prefix.map(|why| RegistryConfigError::Prefix(why.into()));
+        let tls = tls.map(RegistryConfigError::Tls);
+        [url, prefix, tls].into_iter().flatten().collect()
     }
 
     /// Reads keys in one transaction.

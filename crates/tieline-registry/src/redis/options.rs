@@ -16,7 +16,7 @@ use super::{
     tls::{Certificates, Tls, TlsError},
     url::{Credentials, Deployment, Target},
 };
-use crate::error::{RegistryError, RegistryErrorKind};
+use crate::error::{RegistryConfigError, RegistryError, RegistryErrorKind};
 
 /// The default timeout of an operation.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -141,6 +141,31 @@ impl RedisOptions {
             client.observe(time);
         }
         Ok(RedisRegistry { client, keys })
+    }
+
+    /// What [`connect`](Self::connect) would refuse before it asks a server.
+    pub(crate) fn problems(&self) -> Vec<RegistryConfigError> {
+        let (target, url) = match Target::parse(&self.url) {
+            Ok(target) => (Some(target), None),
+            Err(error) => (None, Some(RegistryConfigError::Url(error.to_string()))),
+        };
+        let Certificates {
+            authorities,
+            identity,
+        } = &self.certificates;
+        let has_certificates = authorities.is_some() || identity.is_some();
+        // Without a URL, what depends on it is left out.
+        let needs_tls = target
+            .as_ref()
+            .map_or(has_certificates, |target| target.tls);
+        let tls = self.tls(needs_tls).err();
+        let tls = tls.map(|error| RegistryConfigError::Tls(error.to_string()));
+        let options = match target {
+            Some(mut target) => self.check(&mut target).err(),
+            None => self.prefix.is_empty().then_some(OptionsError::EmptyPrefix),
+        };
+        let prefix = options.map(|error| RegistryConfigError::Prefix(error.to_string()));
+        [url, prefix, tls].into_iter().flatten().collect()
     }
 
     fn check(&self, target: &mut Target) -> Result<(), OptionsError> {

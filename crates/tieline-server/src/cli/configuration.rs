@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use tieline::{ClusterConfig, ClusterError, Config};
-
 use super::{
-    error::cluster_error,
-    keys::{access_keys, aws_key_pair, issuers, verifier},
+    cluster::{cluster, registry},
+    keys::{access_keys, aws_key_pair, issuers, public_endpoints},
     limits::check_limits,
     listening::{check_all, default_anonymous},
     pusher::{apps, members},
@@ -40,13 +38,11 @@ use crate::{
             hub::Anonymous,
             proxies::proxies,
         },
-        settings::{Layers, Settings},
+        settings::{Layers, Read, Settings},
         source,
         values::Values,
     },
-    supervisor::{
-        admin::AdminPortSettings, expiry, registry::RegistrySettings, serve::ServeSettings,
-    },
+    supervisor::{admin::AdminPortSettings, expiry, serve::ServeSettings},
     wire::{aws::key_pair::LiveKeyPair, pusher::app::LiveApps},
 };
 
@@ -66,16 +62,32 @@ impl Checked {
     }
 }
 
-/// Reads the layers and checks everything.
+/// Reads the layers and checks everything. What is wrong with options together is looked for even if single ones are
+/// refused, as far as it does not follow from that.
 pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
-    let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, &values);
-    let serve = serve.map_err(|errors| as_set(errors.into(), &values))?;
-    Ok(Checked {
+    let Read {
         settings,
         values,
-        serve,
-    })
+        mut errors,
+    } = layers.read(&source::environment());
+    if values.is_incomplete {
+        return Err(errors.into());
+    }
+    match serve_settings(&settings, &values) {
+        Ok(serve) => {
+            let checked = Checked {
+                settings,
+                values,
+                serve,
+            };
+            Ok(errors.into_result(checked)?)
+        }
+        Err(others) => {
+            let others = others.map(|text| names::flags_as_set(text, &values));
+            errors.extend(others.without_those_about(&values.refused_names()));
+            Err(errors.into())
+        }
+    }
 }
 
 /// An error, with options named as they were set.
@@ -95,55 +107,50 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
     }
 }
 
-/// Makes every check, so that all mistakes are reported at once; but for those that need what another one has not
-/// found.
+/// Makes every check, so that all mistakes are reported at once.
 fn serve_settings(settings: &Settings, values: &Values) -> Result<ServeSettings, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let config = settings.limits.config(&settings.times);
     check_limits(settings, &config, values, &mut errors);
-    let has_limits = errors.is_empty();
-    let proofs = errors.take(Proofs::of(settings));
+    let proofs = errors.take(Proofs::of(settings, values));
     let tls = errors.take(settings.tls.read_files(&settings.certificates));
+    // Not whether it can be used, which is reported once.
     let has_tls = tls.as_ref().is_none_or(Option::is_some);
+    let anonymous = proofs.as_ref().and_then(|proofs| proofs.anonymous);
+    let listen = errors.take(check_all(settings, has_tls, anonymous));
     let admin = errors.take(admin(settings, has_tls));
-    let aws = errors.take(aws_key_pair(settings));
+    let aws = errors.take(aws_key_pair(settings, values));
     let apps = errors.take(apps(settings, values));
-    let webhooks = apps.as_ref().map(LiveApps::load);
-    let webhooks = webhooks.and_then(|apps| errors.take(webhooks_of(settings, values, &apps)));
-    let members = apps
-        .as_ref()
-        .map(|apps| members(&settings.pusher, &apps.load()));
+    let loaded = apps.as_ref().map(LiveApps::load);
+    let webhooks = errors.take(webhooks_of(settings, values, loaded.as_deref()));
+    let keys = proofs.as_ref().and_then(|proofs| proofs.keys.as_ref());
+    let handlers = errors.take(handlers(settings, values, keys, &config));
     let registry = errors.take(registry(settings));
-    let own = proofs.as_ref();
-    let listen = own.and_then(|proofs| errors.take(check_all(settings, has_tls, proofs.anonymous)));
-    let keys = own.filter(|_| has_limits).map(|own| own.keys.as_ref());
-    let handlers = keys.and_then(|keys| errors.take(handlers(settings, values, keys, &config)));
-    let cluster = has_limits.then(|| cluster(settings, &config, values));
-    let cluster = cluster.and_then(|cluster| errors.take(cluster));
-    let (Some(proofs), Some(tls), Some(admin), Some(aws), Some(apps), Some(webhooks)) =
-        (proofs, tls, admin, aws, apps, webhooks)
+    let cluster = errors.take(cluster(settings, &config, values));
+    let (Some(proofs), Some(tls), Some(listen), Some(admin), Some(aws)) =
+        (proofs, tls, listen, admin, aws)
     else {
         return Err(errors);
     };
-    let (Some(members), Some(registry), Some(listen), Some(handlers), Some(cluster)) =
-        (members, registry, listen, handlers, cluster)
+    let (Some(apps), Some(webhooks), Some(handlers), Some(registry), Some(cluster)) =
+        (apps, webhooks, handlers, registry, cluster)
     else {
         return Err(errors);
     };
-    let rules = proofs.rules(settings, apps.load().shared_hubs());
+    let loaded = apps.load();
     errors.into_result(ServeSettings {
         admin,
         listen,
+        rules: proofs.rules(settings, loaded.shared_hubs()),
+        members: members(&settings.pusher, &loaded),
         issuers: proofs.issuers,
         aws: LiveKeyPair::new(aws),
         webhooks,
         apps,
-        members,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
         registry,
         cluster,
-        rules,
         handlers,
         config,
         drain_delay: settings.times.drain_delay,
@@ -157,80 +164,67 @@ struct Proofs {
     issuers: Issuers,
     verifier: Option<Arc<Verifier>>,
     certificates: Option<CertificateUsers>,
-    /// Who may connect without, unless the settings of a hub say so.
-    anonymous: Anonymous,
+    /// Who may connect without, unless the settings of a hub say so. `None` if that is not known, because a proof is
+    /// invalid.
+    anonymous: Option<Anonymous>,
 }
 
 impl Proofs {
-    fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let keys = access_keys(settings)?;
-        let issuers = issuers(settings)?;
-        let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
+    fn of(settings: &Settings, values: &Values) -> Result<Self, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let keys = errors.take(access_keys(settings));
+        let issuers = errors.take(issuers(settings, values));
+        let endpoints = errors.take(public_endpoints(settings));
+        let (Some(keys), Some(issuers), Some(endpoints)) = (keys, issuers, endpoints) else {
+            return Err(errors);
+        };
+        let has_signers = keys.is_some() || !issuers.is_empty();
+        let verifier =
+            has_signers.then(|| Verifier::new(keys.as_ref(), issuers.clone(), endpoints));
         let certificates = settings.tls.client_user.map(|place| {
             let roles = Roles::parse(&settings.tls.client_roles);
             CertificateUsers::new(place, roles)
         });
-        let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
+        let default = default_anonymous(has_signers || certificates.is_some());
+        let proofs = ["keys", "issuers", "tls.client_user"];
+        let is_known = !proofs.iter().any(|place| values.has_refused(place));
         Ok(Self {
             keys,
             issuers,
-            verifier,
+            verifier: verifier.map(Arc::new),
             certificates,
-            anonymous,
+            anonymous: is_known.then_some(default),
         })
     }
 
     fn rules(&self, settings: &Settings, with_channels: SharedHubs) -> LiveHubRules {
         let (verifier, certificates) = (self.verifier.as_ref(), self.certificates.as_ref());
-        rules(
-            settings,
-            verifier,
-            certificates,
-            self.anonymous,
-            with_channels,
-        )
+        let default = self.anonymous.unwrap_or(Anonymous::Never);
+        rules(settings, verifier, certificates, default, with_channels)
     }
 }
 
 /// The admin port; `None` if it is off.
 fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>, ConfigErrors> {
     let admin = &settings.admin;
+    let mut errors = ConfigErrors::default();
     let token = admin.token.as_ref().map(AdminToken::of).transpose();
-    let token =
-        token.map_err(|error| ConfigErrors::one(format!("invalid --admin-token-file: {error}")))?;
+    let invalid = |error| ConfigErrors::one(format!("invalid --admin-token-file: {error}"));
+    let token = errors.take(token.map_err(invalid));
     let listen = match &admin.listen {
-        Some(AdminListen::Off) => return Ok(None),
+        Some(AdminListen::Off) => return errors.into_result(None),
         Some(AdminListen::At(place)) => Some(place),
         None => None,
     };
     if let Some(place) = listen {
-        if token.is_none() && !place.is_local() {
-            return Err(ConfigErrors::one(format!(
-                "refusing to listen for operators on {place}: anyone could close connections and drain the node; \
-                 use 127.0.0.1, or set a token with --admin-token-file"
-            )));
-        }
-        let place = match place {
-            AdminPlace::Address(address) => Listen::Address(*address, None),
-            AdminPlace::Unix(socket) => Listen::Unix(socket.clone()),
-        };
-        let mut of_clients = settings.general.listen.iter();
-        if of_clients.any(|of_clients| of_clients.is_same(&place)) {
-            let text =
-                "--admin-listen is the address of clients; give operators a port of their own";
-            return Err(ConfigErrors::one(text));
-        }
-        if admin.tls && !place.is_tls(true) {
-            let text = "--admin-tls is for addresses: a Unix socket is not encrypted; leave one of them out";
-            return Err(ConfigErrors::one(text));
-        }
+        check_admin_place(settings, place, &mut errors);
     }
     if admin.tls && !has_tls {
-        return Err(ConfigErrors::one("--admin-tls needs --tls-cert"));
+        errors.add("--admin-tls needs --tls-cert");
     }
-    Ok(Some(AdminPortSettings {
+    errors.into_result(Some(AdminPortSettings {
         listen: listen.cloned(),
-        token: LiveAdminToken::new(token),
+        token: LiveAdminToken::new(token.flatten()),
         tls: admin.tls,
         access: AdminAccess {
             read_only: admin.read_only,
@@ -238,20 +232,27 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
     }))
 }
 
-fn cluster(settings: &Settings, hub: &Config, values: &Values) -> anyhow::Result<ClusterConfig> {
-    let config = settings.cluster.config(hub)?;
-    config.validate(hub).map_err(|error| match error {
-        ClusterError::Time { .. } | ClusterError::Places { .. } => invalid(&error, values).into(),
-        error => cluster_error(error),
-    })?;
-    let safe = config.security.validate(config.listen);
-    safe.map_err(|error| cluster_error(error.into()))?;
-    Ok(config)
-}
-
-/// What the library says of its configuration.
-fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
-    ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
+fn check_admin_place(settings: &Settings, place: &AdminPlace, errors: &mut ConfigErrors) {
+    let admin = &settings.admin;
+    if admin.token.is_none() && !place.is_local() {
+        errors.add(format!(
+            "refusing to listen for operators on {place}: anyone could close connections and drain the node; \
+             use 127.0.0.1, or set a token with --admin-token-file"
+        ));
+    }
+    let listen = match place {
+        AdminPlace::Address(address) => Listen::Address(*address, None),
+        AdminPlace::Unix(socket) => Listen::Unix(socket.clone()),
+    };
+    let mut of_clients = settings.general.listen.iter();
+    if of_clients.any(|of_clients| of_clients.is_same(&listen)) {
+        errors.add("--admin-listen is the address of clients; give operators a port of their own");
+    }
+    if admin.tls && !listen.is_tls(true) {
+        errors.add(
+            "--admin-tls is for addresses: a Unix socket is not encrypted; leave one of them out",
+        );
+    }
 }
 
 /// Who may connect to which hub. All accept the same tokens, each for itself, and the same certificates. `default` is for hubs whose
@@ -276,13 +277,5 @@ pub(super) fn rules(
     LiveHubRules::new(rules, with_channels)
 }
 
-pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySettings>> {
-    let Some(url) = &settings.cluster.registry else {
-        return Ok(None);
-    };
-    Ok(Some(RegistrySettings {
-        url: url.clone(),
-        prefix: settings.cluster.prefix.clone(),
-        tls: settings.cluster.registry_tls()?,
-    }))
-}
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,12 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use clap::Args;
 use tieline::Config;
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
 
 use super::{
-    configuration::{as_set, registry, rules},
+    cluster::registry,
+    configuration::{as_set, rules},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
     listening::check_listen,
@@ -31,8 +34,12 @@ use crate::{
         source,
         values::Values,
     },
+    logging::start_log,
     supervisor::demo::{DemoSettings, demo},
 };
+
+/// What it logs, unless told otherwise. Both nodes end at the same time, and each link would warn that its peer is gone.
+const LEVEL: &str = "warn,tieline::link=error";
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -62,7 +69,7 @@ impl Subset for DemoOptions {
 }
 
 /// What the demo starts with.
-pub(crate) struct CheckedDemo {
+struct CheckedDemo {
     settings: Settings,
     values: Values,
     start: DemoSettings,
@@ -70,7 +77,7 @@ pub(crate) struct CheckedDemo {
 
 impl CheckedDemo {
     /// How to log, and the level if anybody set it.
-    pub(crate) fn log(&self) -> (&LogSettings, bool) {
+    fn log(&self) -> (&LogSettings, bool) {
         let [_, level] = LogSettings::OPTIONS else {
             return (&self.settings.log, false);
         };
@@ -91,7 +98,7 @@ fn only_address(listen: &Listeners) -> Result<SocketAddr, ConfigErrors> {
 
 impl Demo {
     /// Reads the configuration, which is in the environment and in flags, and checks it.
-    pub(crate) fn check(&self) -> anyhow::Result<CheckedDemo> {
+    fn check(&self) -> anyhow::Result<CheckedDemo> {
         let layers = Layers {
             file: None,
             flags: self.flags.given(),
@@ -108,7 +115,20 @@ impl Demo {
         })
     }
 
-    pub(crate) async fn run(checked: CheckedDemo) -> anyhow::Result<()> {
+    /// Runs until a signal.
+    pub(crate) fn run(self, runtime: &Runtime) -> anyhow::Result<()> {
+        let checked = self.check()?;
+        let (log, is_level_set) = checked.log();
+        let level = if is_level_set {
+            log.level.filter()
+        } else {
+            EnvFilter::new(LEVEL)
+        };
+        let _set_log = start_log(log.format, level, None);
+        runtime.block_on(Self::serve(checked))
+    }
+
+    async fn serve(checked: CheckedDemo) -> anyhow::Result<()> {
         let listen = checked.start.listen;
         let flag = |place: &str| {
             if place == listen.to_string() {

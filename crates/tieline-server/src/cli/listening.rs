@@ -21,31 +21,35 @@ pub(super) fn default_anonymous(has_proofs: bool) -> Anonymous {
     }
 }
 
-/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public. So does a
-/// Unix socket: behind it is a proxy, whose clients are anywhere.
+/// Where to listen, as [`check_listen`] has it, or all that is wrong with it. What systemd has opened is not known yet, and
+/// counts as public. So does a Unix socket: behind it is a proxy, whose clients are anywhere. `default` is `None` if it is
+/// not known who may connect.
 pub(super) fn check_all(
     settings: &Settings,
     has_certificate: bool,
-    default: Anonymous,
+    default: Option<Anonymous>,
 ) -> Result<Listeners, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
     let listeners = &settings.general.listen;
     for (index, listen) in listeners.iter().enumerate() {
         let is_loopback = match listen {
             Listen::Address(address, _) => address.ip().is_loopback(),
             Listen::Unix(_) | Listen::Systemd(_) => false,
         };
-        check_loopback(settings, listen, is_loopback, default)?;
-        if listeners
-            .iter()
-            .take(index)
-            .any(|before| before.is_same(listen))
-        {
-            let text = format!("--listen has {listen} twice; leave one out");
-            return Err(ConfigErrors::one(text));
+        if let Some(default) = default {
+            errors.take(check_loopback(settings, listen, is_loopback, default));
+        }
+        let mut before = listeners.iter().take(index);
+        match before.find(|before| before.is_same(listen)) {
+            Some(Listen::Address(before, _)) if !listen.is_at(*before) => errors.add(format!(
+                "{listen} and {before} of --listen cannot both be opened; leave one out"
+            )),
+            Some(_) => errors.add(format!("--listen has {listen} twice; leave one out")),
+            None => {}
         }
     }
-    check_tls(settings, has_certificate)?;
-    Ok(listeners.clone())
+    errors.take(check_tls(settings, has_certificate));
+    errors.into_result(listeners.clone())
 }
 
 /// A certificate is used, and not missed.
@@ -56,8 +60,9 @@ fn check_tls(settings: &Settings, has_certificate: bool) -> Result<(), ConfigErr
             "{listen} of --listen needs a certificate: set --tls-cert and --tls-key"
         ))),
         None if has_certificate && !settings.admin.tls => {
-            let text = "the certificate of `[tls]` is not used: all of --listen are http:// or Unix sockets, which have \
-                        no TLS; add an address with https://, or leave the certificate out";
+            let text = "the certificate of --tls-cert is not used: all of --listen are http:// or Unix sockets, which \
+                        have no TLS; add an address with https://, use it for operators with --admin-tls, or leave it \
+                        out";
             Err(ConfigErrors::one(text))
         }
         _ => Ok(()),

@@ -7,6 +7,8 @@
 #![allow(clippy::doc_markdown, reason = "the help is read in a terminal")]
 
 mod admin_client;
+mod authorities;
+mod cluster;
 pub(crate) mod command;
 mod completions;
 mod config;
@@ -25,6 +27,7 @@ mod print;
 mod pusher;
 mod pusher_webhooks;
 mod serve;
+mod table;
 mod token;
 mod top;
 mod trace;

@@ -1,15 +1,17 @@
 //! From tables of apps to the apps of Pusher Channels.
 //!
-//! Owns how an error names an option of a table. Must not know what makes an app valid.
+//! Owns the bounds of what all apps have in common. Must not know what makes an app valid.
 
 use std::time::Duration;
 
 use tieline::PresenceConfig;
 
+use super::table::Table;
 use crate::{
     app::hubs::MemberLimits,
     config::{
         error::ConfigErrors,
+        hub_name::HubName,
         sections::pusher::{APPS, AppTable, PusherSettings},
         settings::Settings,
         values::{Values, list_scope},
@@ -26,44 +28,42 @@ const ACTIVITY_TIMEOUTS: std::ops::RangeInclusive<Duration> =
 
 /// The apps, if their tables are valid.
 pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, ConfigErrors> {
-    let timeout = settings.pusher.activity_timeout;
+    let mut errors = ConfigErrors::default();
+    let all = Table::new(values, PusherSettings::OPTIONS);
+    let own = &settings.pusher;
+    let timeout = own.activity_timeout;
     if !ACTIVITY_TIMEOUTS.contains(&timeout) || timeout.subsec_nanos() != 0 {
-        let text = "`pusher.activity_timeout` must be whole seconds, 1s to 24h";
-        return Err(ConfigErrors::one(text));
+        errors.add(all.invalid("activity_timeout", "must be whole seconds, 1s to 24h"));
     }
-    let members = member_limits(&settings.pusher)?;
-    let apps = Apps::of(&settings.pusher_apps, timeout, members).map_err(|invalid| {
-        let mut options = AppTable::OPTIONS.iter();
-        let option = options.find(|known| known.name == invalid.option);
-        let scope = list_scope(APPS, invalid.index);
-        let name = option.map(|option| values.name_of(option, Some(&scope)));
-        ConfigErrors::one(format!("{} {}", name.unwrap_or_default(), invalid.why))
-    })?;
-    if let Some(app) = apps.without_hub(|hub| settings.hubs.of(hub.as_str()).is_some()) {
-        let text = format!(
-            "`hub` of the app {app} names a hub that does not exist, because `only_listed_hubs` is true: give it a \
-             table, or leave `hub` out"
-        );
-        return Err(ConfigErrors::one(text));
+    if own.max_members == 0 {
+        let why = "is zero, so nobody could subscribe to a presence channel";
+        errors.add(all.invalid("max_members", why));
     }
-    Ok(LiveApps::new(apps))
-}
-
-/// The limits of the members of apps that have none of their own.
-fn member_limits(settings: &PusherSettings) -> Result<MemberLimits, ConfigErrors> {
-    if settings.max_members == 0 {
-        let text = "`pusher.max_members` is zero, so nobody could subscribe to a presence channel";
-        return Err(ConfigErrors::one(text));
+    if own.member_grace > MAX_GRACE {
+        errors.add(all.invalid("member_grace", "must be at most 1h"));
     }
-    if settings.member_grace > MAX_GRACE {
-        return Err(ConfigErrors::one(
-            "`pusher.member_grace` must be at most 1h",
-        ));
+    let members = MemberLimits {
+        most: own.max_members,
+        grace: own.member_grace,
+    };
+    let table = |index| Table::at(values, AppTable::OPTIONS, list_scope(APPS, index));
+    for (index, app) in settings.pusher_apps.iter().enumerate() {
+        let exists = |hub: &HubName| settings.hubs.of(hub.as_str()).is_some();
+        if app.hub.as_ref().is_some_and(|hub| !exists(hub)) {
+            let why = "names a hub that does not exist, because `only_listed_hubs` is true: give it a table, or leave \
+                       `hub` out";
+            errors.add(table(index).invalid("hub", why));
+        }
     }
-    Ok(MemberLimits {
-        most: settings.max_members,
-        grace: settings.member_grace,
-    })
+    match Apps::of(&settings.pusher_apps, timeout, members) {
+        Ok(apps) => errors.into_result(LiveApps::new(apps)),
+        Err(all) => {
+            for invalid in all {
+                errors.add(table(invalid.index).invalid(invalid.option, &invalid.why));
+            }
+            Err(errors)
+        }
+    }
 }
 
 /// Who is a member of a presence channel, and for how long: for the longest grace of all apps, when the node dies.

@@ -3,9 +3,11 @@
 //! Owns which options the command has, and how their settings start a node. Must not know how it is
 //! started. Invariant: all settings are checked before anything starts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, thread};
 
+use anyhow::Context;
 use clap::Args;
+use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
     configuration::{Checked, as_set, check},
@@ -15,9 +17,11 @@ use super::{
 use crate::{
     admin::token::LiveAdminToken,
     config::{option::Opt, sections::admin::AdminListen, settings::Layers},
+    logging::{start_log, start_traces},
     supervisor::{
         reload::{Live, Loaded, Reload, SetLog},
         serve::{ServeSettings, serve},
+        signals::{Signals, StopSignals},
     },
 };
 
@@ -53,8 +57,45 @@ impl Serve {
         check(&self.layers())
     }
 
-    /// Serves until a signal. `set_log` replaces the levels of the log.
-    pub(crate) async fn run(self, checked: Checked, set_log: SetLog) -> anyhow::Result<()> {
+    /// Serves until a signal, which may have come before.
+    pub(crate) fn run(self, runtime: &Runtime, mut signals: Signals) -> anyhow::Result<()> {
+        let checking = self.check_unless_stopped(&mut signals.stop);
+        let Some((serve, checked)) = runtime.block_on(checking)? else {
+            return Ok(());
+        };
+        let log = &checked.settings.log;
+        let (traces, _export) = start_traces(&checked.settings.traces, runtime)?;
+        let set_log = start_log(log.format, log.level.filter(), traces);
+        runtime.block_on(serve.serve(checked, set_log, signals))
+    }
+
+    /// Checks on a thread of its own, as no signal is to wait for a file that is slow. `None` if one has come.
+    async fn check_unless_stopped(
+        self,
+        stop: &mut StopSignals,
+    ) -> anyhow::Result<Option<(Self, Checked)>> {
+        let (sender, checked) = oneshot::channel();
+        let check = move || {
+            let checked = self.check();
+            // Nobody waits for it after a signal.
+            drop(sender.send(checked.map(|checked| (self, checked))));
+        };
+        let thread = thread::Builder::new().name("configuration".into());
+        thread.spawn(check)?;
+        tokio::select! {
+            biased;
+            () = stop.first.come() => Ok(None),
+            checked = checked => checked.context("the check of the configuration has panicked")?.map(Some),
+        }
+    }
+
+    /// `set_log` replaces the levels of the log.
+    async fn serve(
+        self,
+        checked: Checked,
+        set_log: SetLog,
+        signals: Signals,
+    ) -> anyhow::Result<()> {
         let Checked {
             settings,
             values,
@@ -81,7 +122,7 @@ impl Serve {
                 Ok((checked.settings, loaded))
             }),
         };
-        let served = serve(start, reload).await;
+        let served = serve(start, reload, signals).await;
         served.map_err(|error| as_set(in_terms_of_flags(error, listen_flag), &values))
     }
 }

@@ -9,16 +9,17 @@ use aws_lc_rs::hmac;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use tieline::Config;
 
+use super::{authorities, table::Table};
 use crate::{
     app::key::{AccessKey, AccessKeys},
     config::{
         error::ConfigErrors,
-        files,
         secret_headers::{is_of_request, sensitive},
         sections::event_handlers::{
             DEFAULT_LIST, EventHandlerTable, GroupEventName, LIST, SystemEvent,
         },
         settings::Settings,
+        url_template::UrlTemplate,
         values::{Values, hub_scope, list_scope},
     },
     wire::webpubsub::upstream::{
@@ -39,65 +40,45 @@ pub(super) fn handlers(
     values: &Values,
     keys: Option<&AccessKeys>,
     config: &Config,
-) -> anyhow::Result<LiveHandlers> {
-    let handlers = settings.event_handlers.try_map(|hub, tables| {
-        let Some(tables) = tables else {
-            return Ok(None);
-        };
+) -> Result<LiveHandlers, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let handlers = settings.event_handlers.map_named(|hub, tables| {
         let list = match hub {
             None => DEFAULT_LIST.to_owned(),
             Some(hub) => format!("{}.{LIST}", hub_scope(hub.as_str())),
         };
-        let handlers = tables.iter().enumerate().map(|(index, table)| {
+        let handlers = tables.as_ref()?.iter().enumerate();
+        let handlers = handlers.filter_map(|(index, own)| {
             let scope = list_scope(&list, index);
-            let invalid = |option: &str, why: &str| invalid(values, &scope, option, why);
-            handler(table, &invalid, config).map(Arc::new)
+            let table = Table::at(values, EventHandlerTable::OPTIONS, scope);
+            errors.take(handler(own, &table, config)).map(Arc::new)
         });
-        handlers.collect::<anyhow::Result<Vec<_>>>().map(Some)
-    })?;
-    let host = if let Some(host) = &settings.general.event_handler_origin {
-        origin(host)?
-    } else {
-        let address = settings.general.listen.addresses().next();
-        let host = address.map_or_else(|| "localhost".into(), |address| address.ip().to_string());
-        HeaderValue::from_str(&host)?
-    };
-    Ok(LiveHandlers::new(UpstreamSettings {
-        host,
-        keys: keys.map_or_else(Vec::new, signing_keys),
-        handlers,
-        max_groups: config.groups_per_connection,
-    })?)
-}
-
-/// What is wrong with an option of a table.
-fn invalid(values: &Values, scope: &str, option: &str, why: &str) -> anyhow::Error {
-    let mut options = EventHandlerTable::OPTIONS.iter();
-    let option = options.find(|known| known.name == option);
-    let name = option.map(|option| values.name_of(option, Some(scope)));
-    ConfigErrors::one(format!("{} {why}", name.unwrap_or_default())).into()
+        Some(handlers.collect::<Vec<_>>())
+    });
+    let host = errors.take(host(settings));
+    let live = host.and_then(|host| {
+        let upstream = LiveHandlers::new(UpstreamSettings {
+            host,
+            keys: keys.map_or_else(Vec::new, signing_keys),
+            handlers,
+            max_groups: config.groups_per_connection,
+        });
+        errors.take(upstream)
+    });
+    match live {
+        Some(live) => errors.into_result(live),
+        None => Err(errors),
+    }
 }
 
 fn handler(
-    table: &EventHandlerTable,
-    invalid: &impl Fn(&str, &str) -> anyhow::Error,
+    own: &EventHandlerTable,
+    table: &Table<'_>,
     config: &Config,
-) -> anyhow::Result<HandlerSettings> {
-    let Some(url) = &table.url else {
-        return Err(invalid("url", "is required"));
-    };
-    if table.connect_timeout.is_zero() || table.connect_timeout >= config.decision_timeout {
-        let why = "must be above zero and less than --decision-timeout";
-        return Err(invalid("connect_timeout", why));
-    }
-    if table.event_timeout.is_zero() || table.event_timeout > MAX_EVENT_TIMEOUT {
-        return Err(invalid(
-            "event_timeout",
-            "must be above zero and at most 1h",
-        ));
-    }
-    if !(1..=MAX_CONCURRENCY).contains(&table.concurrency) {
-        return Err(invalid("concurrency", "must be 1 to 65536"));
+) -> Result<HandlerSettings, ConfigErrors> {
+    let mut errors = wrong_bounds(own, table, config);
+    if own.url.is_none() {
+        errors.add(table.invalid("url", "is required"));
     }
     let patterns = |option, list: &Option<String>, read: fn(&str) -> Result<Patterns, String>| {
         let read = read(list.as_deref().unwrap_or_default());
@@ -105,64 +86,95 @@ fn handler(
             let why = format!(
                 "has the invalid pattern {pattern:?}: more than five stars, or a backslash at the end"
             );
-            invalid(option, &why)
+            ConfigErrors::one(table.invalid(option, &why))
         })
     };
-    let system = |event| table.system_events.contains(&event);
-    let group = |event| table.group_events.contains(&event);
-    let ca = table.ca.as_deref().map(files::read);
-    Ok(HandlerSettings {
-        url: url.clone(),
+    let user_events = errors.take(patterns(
+        "user_events",
+        &own.user_events,
+        Patterns::any_case,
+    ));
+    let groups = errors.take(patterns(
+        "group_filters",
+        &own.group_filters,
+        Patterns::exact,
+    ));
+    let is_https = own.url.as_ref().is_some_and(UrlTemplate::is_https);
+    let ca = errors.take(authorities::read(own.ca.as_deref(), is_https, table));
+    let headers = errors.take(headers(own, table));
+    let (Some(url), Some(user_events), Some(groups), Some(headers), Some(ca)) =
+        (own.url.clone(), user_events, groups, headers, ca)
+    else {
+        return Err(errors);
+    };
+    let system = |event| own.system_events.contains(&event);
+    let group = |event| own.group_events.contains(&event);
+    errors.into_result(HandlerSettings {
+        url,
         system_events: SystemEvents {
             connect: system(SystemEvent::Connect),
             connected: system(SystemEvent::Connected),
             disconnected: system(SystemEvent::Disconnected),
         },
-        user_events: patterns("user_events", &table.user_events, Patterns::any_case)?,
+        user_events,
         group_events: GroupEvents {
             joined: group(GroupEventName::Joined),
             left: group(GroupEventName::Left),
-            groups: patterns("group_filters", &table.group_filters, Patterns::exact)?,
+            groups,
         },
-        connect_timeout: table.connect_timeout,
-        event_timeout: table.event_timeout,
-        concurrency: table.concurrency,
-        headers: headers(table, invalid)?,
-        ca: ca.transpose()?,
+        connect_timeout: own.connect_timeout,
+        event_timeout: own.event_timeout,
+        concurrency: own.concurrency,
+        headers,
+        ca,
     })
 }
 
+/// Times and numbers that are out of their bounds.
+fn wrong_bounds(own: &EventHandlerTable, table: &Table<'_>, config: &Config) -> ConfigErrors {
+    let mut errors = ConfigErrors::default();
+    if own.connect_timeout.is_zero() || own.connect_timeout >= config.decision_timeout {
+        let why = "must be above zero and less than --decision-timeout";
+        errors.add(table.invalid("connect_timeout", why));
+    }
+    if own.event_timeout.is_zero() || own.event_timeout > MAX_EVENT_TIMEOUT {
+        errors.add(table.invalid("event_timeout", "must be above zero and at most 1h"));
+    }
+    if !(1..=MAX_CONCURRENCY).contains(&own.concurrency) {
+        errors.add(table.invalid("concurrency", "must be 1 to 65536"));
+    }
+    errors
+}
+
 /// By which the handler knows who asks.
-fn headers(
-    table: &EventHandlerTable,
-    invalid: &impl Fn(&str, &str) -> anyhow::Error,
-) -> anyhow::Result<HeaderMap> {
+fn headers(own: &EventHandlerTable, table: &Table<'_>) -> Result<HeaderMap, ConfigErrors> {
     const VISIBLE: &str = "must be visible ASCII, on one line";
-    let mut headers = table.headers.to_map().map_err(|name| {
-        invalid(
-            "headers",
-            &format!("has a bad value: that of {name} {VISIBLE}"),
-        )
-    })?;
-    if let Some(name) = headers.keys().find(|name| is_ours(name)) {
+    let mut errors = ConfigErrors::default();
+    let headers = own.headers.to_map().map_err(|name| {
+        let why = format!("has a bad value: that of {name} {VISIBLE}");
+        ConfigErrors::one(table.invalid("headers", &why))
+    });
+    let mut headers = errors.take(headers).unwrap_or_default();
+    for name in headers.keys().filter(|name| is_ours(name)) {
         let why = format!("must not have {name}, which the server sets itself");
-        return Err(invalid("headers", &why));
+        errors.add(table.invalid("headers", &why));
     }
-    let Some(token) = &table.bearer else {
-        return Ok(headers);
-    };
-    let bearer = match token.expose().trim() {
-        "" => None,
-        token => sensitive(&format!("Bearer {token}")),
-    };
-    let bearer = bearer.ok_or_else(|| invalid("bearer", VISIBLE))?;
-    if headers.insert(AUTHORIZATION, bearer).is_some() {
-        return Err(invalid(
-            "bearer",
-            "is the header authorization, which is also in `headers`",
-        ));
+    if let Some(token) = &own.bearer {
+        let bearer = match token.expose().trim() {
+            "" => None,
+            token => sensitive(&format!("Bearer {token}")),
+        };
+        match bearer {
+            None => errors.add(table.invalid("bearer", VISIBLE)),
+            Some(bearer) => {
+                if headers.insert(AUTHORIZATION, bearer).is_some() {
+                    let why = "is the header authorization, which is also in `headers`";
+                    errors.add(table.invalid("bearer", why));
+                }
+            }
+        }
     }
-    Ok(headers)
+    errors.into_result(headers)
 }
 
 /// Whether the server sets a header itself.
@@ -179,11 +191,16 @@ fn signing_keys(keys: &AccessKeys) -> Vec<hmac::Key> {
     all.map(key).collect()
 }
 
-fn origin(text: &str) -> Result<HeaderValue, ConfigErrors> {
-    let header = HeaderValue::from_str(text).ok();
-    let header = header.filter(|_| !text.contains(['/', ',', ' ', '*']));
-    header.ok_or_else(|| {
-        let text = "--event-handler-origin must be a host name, such as ws.example.org";
-        ConfigErrors::one(text)
-    })
+/// The host by which handlers know this server.
+fn host(settings: &Settings) -> Result<HeaderValue, ConfigErrors> {
+    let invalid =
+        || ConfigErrors::one("--event-handler-origin must be a host name, such as ws.example.org");
+    if let Some(text) = &settings.general.event_handler_origin {
+        let header = HeaderValue::from_str(text).ok();
+        let header = header.filter(|_| !text.contains(['/', ',', ' ', '*']));
+        return header.ok_or_else(invalid);
+    }
+    let address = settings.general.listen.addresses().next();
+    let host = address.map_or_else(|| "localhost".into(), |address| address.ip().to_string());
+    HeaderValue::from_str(&host).map_err(|_| invalid())
 }

@@ -84,6 +84,9 @@ fn unknown(values: &mut Values, name: &str) {
     let text = known::with_suggestion(&format!("unknown variable {name}"), near.as_deref());
     if name[PREFIX.len()..].contains("__") {
         values.errors.add(text);
+        if let Some((option, None, _)) = near.as_deref().and_then(find) {
+            values.refuse(option.path());
+        }
     } else if near.is_some() {
         values.warnings.push(text);
     }

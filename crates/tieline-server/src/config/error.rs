@@ -23,6 +23,13 @@ impl ConfigErrors {
         errors
     }
 
+    /// A file that cannot be read or used.
+    pub(crate) fn unreadable(text: impl Into<String>) -> Self {
+        let mut errors = Self::default();
+        errors.add_unreadable(text);
+        errors
+    }
+
     pub(crate) fn add(&mut self, text: impl Into<String>) {
         self.push(text.into(), false);
     }
@@ -40,19 +47,40 @@ impl ConfigErrors {
         };
         let text = format!("{error:#}");
         match error.downcast::<Self>() {
-            Ok(errors) if errors.to_string() == text => {
-                for Problem {
-                    text,
-                    is_unreadable,
-                } in errors.0
-                {
-                    self.push(text, is_unreadable);
-                }
-            }
+            Ok(errors) if errors.to_string() == text => self.extend(errors),
             Ok(_) => self.add(text),
             Err(_) => self.add_unreadable(text),
         }
         None
+    }
+
+    /// Adds the others too.
+    pub(crate) fn extend(&mut self, others: Self) {
+        for Problem {
+            text,
+            is_unreadable,
+        } in others.0
+        {
+            self.push(text, is_unreadable);
+        }
+    }
+
+    /// Those in which none of these names stands.
+    pub(crate) fn without_those_about(mut self, names: &[String]) -> Self {
+        let is_about = |problem: &Problem| names.iter().any(|name| has_word(&problem.text, name));
+        self.0.retain(|problem| !is_about(problem));
+        self
+    }
+
+    /// All of them in one line, for a log.
+    pub(crate) fn in_one_line(&self) -> String {
+        if let [problem] = &self.0[..] {
+            return problem.text.clone();
+        }
+        let numbered = self.0.iter().zip(1..);
+        let numbered = numbered.map(|(problem, number)| format!("({number}) {}", problem.text));
+        let all = numbered.collect::<Vec<_>>().join(" ");
+        format!("{} errors in the configuration: {all}", self.0.len())
     }
 
     /// The same with other words.
@@ -106,6 +134,13 @@ impl ConfigErrors {
             Err(self)
         }
     }
+}
+
+/// Whether a name stands in a text, and not a longer one that begins like it.
+fn has_word(text: &str, name: &str) -> bool {
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut found = text.match_indices(name);
+    found.any(|(at, _)| !text[at + name.len()..].starts_with(goes_on))
 }
 
 impl fmt::Display for ConfigErrors {

@@ -13,7 +13,7 @@ use toml::{
 
 use super::{
     hub_name::HubName,
-    known::{self, Known},
+    known::{self, Known, Unknown},
     option::{Opt, Raw},
     sections::{
         event_handlers::{EventHandlerTable, LIST},
@@ -32,6 +32,7 @@ pub(super) fn add(values: &mut Values, path: &Path) {
         Ok(text) => text,
         Err(error) => {
             let path = path.display();
+            values.is_incomplete = true;
             values
                 .errors
                 .add_unreadable(format!("cannot read the configuration {path}: {error}"));
@@ -46,6 +47,7 @@ pub(super) fn add(values: &mut Values, path: &Path) {
         Ok(table) => file.add_table(values, "", table.into_inner()),
         Err(error) => {
             let at = file.source(&error.span().unwrap_or_default());
+            values.is_incomplete = true;
             values.errors.add(format!("{at}: {}", error.message()));
         }
     }
@@ -92,9 +94,10 @@ impl File<'_> {
                         .errors
                         .add(format!("{source}: invalid `{path}`: {text}"));
                 }
-                (None, _) => values
-                    .errors
-                    .add(format!("{source}: {}", known::unknown_key(&path))),
+                (None, value) => {
+                    let is_table = matches!(value, DeValue::Table(_));
+                    add_unknown(values, &source, known::unknown_key(&path, is_table));
+                }
             }
         }
     }
@@ -119,6 +122,8 @@ impl File<'_> {
                 (Ok(name), _) => format!("expected a table, as in [hub.{name}]"),
                 (Err(why), _) => why,
             };
+            // It may be the only one that is listed.
+            values.refuse("only_listed_hubs");
             values.errors.add(format!(
                 "{source}: invalid `hub.{}`: {refused}",
                 key.get_ref()
@@ -179,10 +184,17 @@ impl File<'_> {
                     values.errors.add(not_a_list(&source, &list));
                 }
             } else {
-                let unknown = known::unknown_in(scope, options, name);
-                values.errors.add(format!("{source}: {unknown}"));
+                add_unknown(values, &source, known::unknown_in(scope, options, name));
             }
         }
+    }
+}
+
+/// What was meant counts as set, so that no other error follows from the mistake.
+fn add_unknown(values: &mut Values, source: &Source, unknown: Unknown) {
+    values.errors.add(format!("{source}: {}", unknown.text));
+    if let Some(meant) = unknown.meant {
+        values.refuse(meant);
     }
 }
 

@@ -109,7 +109,31 @@ pub(super) fn at(path: &str) -> Option<Known> {
         .map(Known::Option)
 }
 
-pub(super) fn unknown_key(path: &str) -> String {
+/// A name that no option has.
+pub(super) struct Unknown {
+    pub(super) text: String,
+    /// The place that was probably meant.
+    pub(super) meant: Option<String>,
+}
+
+impl Unknown {
+    fn key(path: &str, meant: Option<String>) -> Self {
+        Self {
+            text: with_suggestion(&format!("unknown key `{path}`"), meant.as_deref()),
+            meant,
+        }
+    }
+}
+
+/// `has_keys`: whether a table is there.
+pub(super) fn unknown_key(path: &str, has_keys: bool) -> Unknown {
+    if has_keys {
+        let tables = TABLES.iter().chain(&LISTS).map(|(table, _)| *table);
+        return Unknown::key(
+            path,
+            suggest::nearest(path, tables.chain([HUBS])).map(str::to_owned),
+        );
+    }
     let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
     // The name of a flag, or the right name in the wrong table.
     let wanted = suggest::normal(name);
@@ -133,17 +157,14 @@ pub(super) fn unknown_key(path: &str) -> String {
         Some(path.replace(path.rsplit('.').next()?, name))
     };
     let near = same.map(Opt::path).or_else(in_table).or_else(near);
-    with_suggestion(
-        &format!("unknown key `{path}`"),
-        near.filter(|near| !near.is_empty()).as_deref(),
-    )
+    Unknown::key(path, near.filter(|near| !near.is_empty()))
 }
 
 /// The error for a name that is none of the options of a table.
-pub(super) fn unknown_in(scope: &str, options: &[Opt], name: &str) -> String {
+pub(super) fn unknown_in(scope: &str, options: &[Opt], name: &str) -> Unknown {
     let names = options.iter().map(|option| option.name);
     let near = suggest::nearest(name, names).map(|name| format!("{scope}.{name}"));
-    with_suggestion(&format!("unknown key `{scope}.{name}`"), near.as_deref())
+    Unknown::key(&format!("{scope}.{name}"), near)
 }
 
 /// The name of a variable that may be a mistyped one, with the one that was probably meant.

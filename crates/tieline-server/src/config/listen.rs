@@ -2,7 +2,10 @@
 //!
 //! Owns the notation, and what has TLS. Must not open anything.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::{
     option::{Invalid, Place, Setting},
@@ -98,15 +101,28 @@ impl Listen {
         }
     }
 
+    /// Whether it is this address.
+    pub(crate) fn is_at(&self, other: SocketAddr) -> bool {
+        matches!(self, Self::Address(address, _) if *address == other)
+    }
+
     /// Whether both cannot be opened.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Address(a, _), Self::Address(b, _)) => a == b && a.port() != 0,
+            (Self::Address(a, _), Self::Address(b, _)) => overlap(*a, *b),
             (Self::Unix(a), Self::Unix(b)) => a.path == b.path,
             (Self::Systemd(a), Self::Systemd(b)) => a == b,
             _ => false,
         }
     }
+}
+
+/// Whether a system that has opened one address refuses the other: that of all addresses takes the port of each.
+pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (first, second) = (one.ip(), other.ip());
+    let is_all = |ip: IpAddr| ip.is_unspecified() && first.is_ipv4() == second.is_ipv4();
+    let is_same = first == second || is_all(first) || is_all(second);
+    is_same && one.port() == other.port() && one.port() != 0
 }
 
 impl fmt::Display for Listen {
@@ -135,7 +151,7 @@ impl Setting for Listeners {
         let listens = text
             .split(',')
             .map(|text| Listen::parse(text.trim(), place));
-        listens.collect::<Result<_, _>>().map(Self)
+        Invalid::collect(listens).map(Self)
     }
 
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
@@ -146,7 +162,7 @@ impl Setting for Listeners {
                     let text = item.as_str().ok_or_else(|| Invalid::found(item))?;
                     Listen::parse(text, place)
                 });
-                listens.collect::<Result<_, _>>().map(Self)
+                Invalid::collect(listens).map(Self)
             }
             toml::Value::Array(_) => Err(Invalid::Found("an empty list".into())),
             other => Err(Invalid::found(other)),

@@ -29,7 +29,9 @@ pub(crate) fn settings_as_set(text: &str, values: &Values) -> String {
 
 fn replace(text: &str, values: &Values, find: impl Fn(&str) -> Option<&'static Opt>) -> String {
     let words = text.split(' ').map(|word| {
-        let name = word.trim_end_matches([':', ',', ';']);
+        let name = word
+            .trim_start_matches('(')
+            .trim_end_matches([':', ',', ';', ')']);
         match find(name) {
             Some(option) => word.replacen(
                 name,

@@ -169,6 +169,39 @@ impl Invalid {
         Self::Found(format!("{text:?}"))
     }
 
+    /// The items of a list, or what is wrong with each that is refused.
+    pub(super) fn collect<T>(items: impl Iterator<Item = Result<T, Self>>) -> Result<Vec<T>, Self> {
+        let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                Ok(item) => accepted.push(item),
+                Err(invalid) => refused.push(invalid),
+            }
+        }
+        match refused.len() {
+            0 => Ok(accepted),
+            1 => Err(refused.remove(0)),
+            _ => Err(Self::several(refused)),
+        }
+    }
+
+    fn several(all: Vec<Self>) -> Self {
+        let is_found = |invalid: &Self| matches!(invalid, Self::Found(_) | Self::FoundFor(..));
+        let are_found = all.iter().all(is_found);
+        let are_unreadable = all.iter().all(|one| matches!(one, Self::Unreadable(_)));
+        let texts = all.into_iter().map(|invalid| match invalid {
+            Self::Found(text) | Self::FoundFor(text, _) if are_found => text,
+            Self::Found(text) | Self::FoundFor(text, _) => format!("found {text}"),
+            Self::Other(text) | Self::Unreadable(text) => text,
+        });
+        let texts: Vec<_> = texts.collect();
+        match (are_found, are_unreadable) {
+            (true, _) => Self::Found(texts.join(" and ")),
+            (_, true) => Self::Unreadable(texts.join("; ")),
+            _ => Self::Other(texts.join("; ")),
+        }
+    }
+
     /// A value of the wrong type. Its content is not shown.
     pub(super) fn found(value: &toml::Value) -> Self {
         let what = match value {

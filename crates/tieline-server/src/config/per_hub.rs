@@ -59,18 +59,19 @@ impl<T> PerHub<T> {
         self.listed.get(hub).unwrap_or(&self.defaults)
     }
 
-    /// What `make` makes of each value, which is that of a hub or the default. Fails as it does.
-    pub(crate) fn try_map<U, E>(
+    /// What `make` makes of each value, which is that of a hub or the default.
+    pub(crate) fn map_named<U>(
         &self,
-        make: impl Fn(Option<&HubName>, &T) -> Result<U, E>,
-    ) -> Result<PerHub<U>, E> {
+        mut make: impl FnMut(Option<&HubName>, &T) -> U,
+    ) -> PerHub<U> {
+        let defaults = make(None, &self.defaults);
         let listed = self.listed.iter();
-        let listed = listed.map(|(hub, value)| Ok((hub.clone(), make(Some(hub), value)?)));
-        Ok(PerHub {
-            defaults: make(None, &self.defaults)?,
-            listed: listed.collect::<Result<_, E>>()?,
+        let listed = listed.map(|(hub, value)| (hub.clone(), make(Some(hub), value)));
+        PerHub {
+            defaults,
+            listed: listed.collect(),
             only_listed: self.only_listed,
-        })
+        }
     }
 
     /// What `make` makes of each value.
@@ -82,5 +83,16 @@ impl<T> PerHub<T> {
             listed: listed.collect(),
             only_listed: self.only_listed,
         }
+    }
+
+    /// The same. Fails as `make` does.
+    pub(crate) fn try_map<U, E>(&self, make: impl Fn(&T) -> Result<U, E>) -> Result<PerHub<U>, E> {
+        let listed = self.listed.iter();
+        let listed = listed.map(|(hub, value)| Ok((hub.clone(), make(value)?)));
+        Ok(PerHub {
+            defaults: make(&self.defaults)?,
+            listed: listed.collect::<Result<_, E>>()?,
+            only_listed: self.only_listed,
+        })
     }
 }

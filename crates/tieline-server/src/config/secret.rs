@@ -7,6 +7,9 @@ use std::fmt;
 
 use super::option::{Invalid, Place, Setting};
 
+/// What some editors begin a text in UTF-8 with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A secret. Its text forms show nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Box<str>);
@@ -77,7 +80,9 @@ pub(super) fn referred(table: &toml::Table, place: &Place<'_>) -> Result<Secret,
         "file" => in_file(name, place),
         "env" => match place.environment.get(name) {
             Some(value) => Ok(Secret::new(value.clone())),
-            None => Err(Invalid::Other(format!("the variable {name} is not set"))),
+            None => Err(Invalid::Other(format!(
+                "the variable {name} is not set, or empty"
+            ))),
         },
         key => Err(Invalid::Other(format!(
             "unknown key `{key}`; expected `file` or `env`"
@@ -85,15 +90,18 @@ pub(super) fn referred(table: &toml::Table, place: &Place<'_>) -> Result<Secret,
     }
 }
 
-/// The secret in a file. A trailing newline, which editors add, is dropped.
+/// The secret in a file. What editors add is dropped: a newline at the end, and a mark of the byte order at the beginning.
 pub(super) fn in_file(name: &str, place: &Place<'_>) -> Result<Secret, Invalid> {
     let path = place.base.join(name);
-    let read = std::fs::read_to_string(&path)
-        .map_err(|error| Invalid::Unreadable(format!("cannot read {}: {error}", path.display())));
-    let mut text = read?;
-    let kept = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(kept);
-    if text.is_empty() {
+    let unreadable = |why: &dyn fmt::Display| {
+        Invalid::Unreadable(format!("cannot read {}: {why}", path.display()))
+    };
+    let bytes = std::fs::read(&path).map_err(|error| unreadable(&error))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable(&"it is not text in UTF-8; save it in this encoding"))?;
+    let text = text.trim_start_matches(BYTE_ORDER_MARK);
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.trim().is_empty() {
         return Err(Invalid::Other(format!("{} is empty", path.display())));
     }
     Ok(Secret::new(text))

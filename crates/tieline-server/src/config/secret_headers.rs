@@ -20,14 +20,21 @@ use super::{
 pub(crate) struct SecretHeaders(Vec<(HeaderName, Secret)>);
 
 impl SecretHeaders {
-    /// The headers as they are sent. Fails with the first whose value cannot be sent.
-    pub(crate) fn to_map(&self) -> Result<HeaderMap, &HeaderName> {
+    /// The headers as they are sent. Fails with the names of those whose values cannot be sent.
+    pub(crate) fn to_map(&self) -> Result<HeaderMap, String> {
         let mut map = HeaderMap::new();
+        let mut unsendable = Vec::new();
         for (name, secret) in &self.0 {
-            let value = sensitive(secret.expose().trim()).ok_or(name)?;
-            map.insert(name.clone(), value);
+            match sensitive(secret.expose().trim()) {
+                Some(value) => drop(map.insert(name.clone(), value)),
+                None => unsendable.push(name.as_str()),
+            }
         }
-        Ok(map)
+        if unsendable.is_empty() {
+            Ok(map)
+        } else {
+            Err(unsendable.join(", "))
+        }
     }
 
     fn add(&mut self, name: &str, secret: Secret) -> Result<(), Invalid> {
@@ -77,24 +84,26 @@ impl Setting for SecretHeaders {
     /// Names with files, between commas: a command line is no place for a secret.
     fn from_text(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
         let mut headers = Self::default();
-        for item in text.split(',').map(str::trim) {
+        let added = text.split(',').map(str::trim).map(|item| {
             // Not shown: it may be the secret itself.
             let (name, file) = item.split_once('=').ok_or_else(|| {
                 Invalid::Other(
                     "expected NAME=FILE, such as x-functions-key=/run/secrets/key".into(),
                 )
             })?;
-            headers.add(name.trim(), in_file(file.trim(), place)?)?;
-        }
+            headers.add(name.trim(), in_file(file.trim(), place)?)
+        });
+        Invalid::collect(added)?;
         Ok(headers)
     }
 
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
         let table = value.as_table().ok_or_else(|| Invalid::found(value))?;
         let mut headers = Self::default();
-        for (name, value) in table {
-            headers.add(name, Secret::from_file(value, place)?)?;
-        }
+        let added = table
+            .iter()
+            .map(|(name, value)| headers.add(name, Secret::from_file(value, place)?));
+        Invalid::collect(added)?;
         Ok(headers)
     }
 

@@ -79,12 +79,18 @@ pub(crate) struct Layers {
     pub(crate) is_used: fn(&Opt) -> bool,
 }
 
+/// What the layers have.
+pub(crate) struct Read {
+    /// With the defaults of options whose values are refused.
+    pub(crate) settings: Settings,
+    pub(crate) values: Values,
+    /// What is wrong with single options.
+    pub(crate) errors: ConfigErrors,
+}
+
 impl Layers {
     /// Reads all layers.
-    pub(crate) fn load(
-        &self,
-        environment: &Environment,
-    ) -> Result<(Settings, Values), ConfigErrors> {
+    pub(crate) fn read(&self, environment: &Environment) -> Read {
         let mut values = Values::new(environment.clone());
         if let Some(path) = &self.file {
             file::add(&mut values, path);
@@ -94,55 +100,61 @@ impl Layers {
             let source = Source::Flag(flag.name.clone());
             known::set(&mut values, flag.option, flag.raw.clone(), source);
         }
-        check_registry(&mut values);
-        std::mem::take(&mut values.errors).into_result(())?;
-        Ok((Settings::read(&values)?, values))
+        if !values.is_incomplete {
+            check_registry(&mut values);
+        }
+        let mut errors = std::mem::take(&mut values.errors);
+        let (settings, unreadable) = Settings::read(&values);
+        errors.extend(unreadable);
+        Read {
+            settings,
+            values,
+            errors,
+        }
+    }
+
+    /// The same, if nothing is wrong with single options.
+    pub(crate) fn load(
+        &self,
+        environment: &Environment,
+    ) -> Result<(Settings, Values), ConfigErrors> {
+        let read = self.read(environment);
+        read.errors.into_result((read.settings, read.values))
     }
 }
 
 impl Settings {
-    fn read(values: &Values) -> Result<Self, ConfigErrors> {
+    /// With what has become unreadable since it was checked.
+    fn read(values: &Values) -> (Self, ConfigErrors) {
         let errors = RefCell::default();
         let reader = Reader::new(values, &errors);
         let hub = |hub: &HubName| {
             let scope = hub_scope(hub.as_str());
             (hub.clone(), HubSettings::read(&reader.scope(scope)))
         };
-        let general = General::read(&reader);
-        let issuers = 0..values.list("issuers").unwrap_or(0);
-        let issuer = |index| IssuerTable::read(&reader.scope(list_scope("issuers", index)));
-        let certificates = 0..values.list(CERTIFICATES).unwrap_or(0);
-        let certificate =
-            |index| CertificateTable::read(&reader.scope(list_scope(CERTIFICATES, index)));
-        let apps = 0..values.list(APPS).unwrap_or(0);
-        let app = |index| AppTable::read(&reader.scope(list_scope(APPS, index)));
-        let webhooks = |index| {
-            let list = webhook_list(index);
-            let webhook = |index| WebhookTable::read(&reader.scope(list_scope(&list, index)));
-            let count = values.list(&list).unwrap_or(0);
-            (0..count).map(webhook).collect()
-        };
-        let handlers = |list: &str| {
-            let handler = |index| EventHandlerTable::read(&reader.scope(list_scope(list, index)));
-            let count = values.list(list)?;
-            Some((0..count).map(handler).collect::<Vec<_>>())
-        };
+        let handlers = |list: &str| reader.tables(list, EventHandlerTable::read);
         let handlers_of = |hub: &HubName| {
             let list = format!("{}.{LIST}", hub_scope(hub.as_str()));
             (hub.clone(), handlers(&list))
         };
+        let apps = reader.tables(APPS, AppTable::read).unwrap_or_default();
+        let webhooks = |app| reader.tables(&webhook_list(app), WebhookTable::read);
+        let webhooks = (0..apps.len()).map(|app| webhooks(app).unwrap_or_default());
+        let certificates = reader.tables(CERTIFICATES, CertificateTable::read);
+        let issuers = reader.tables("issuers", IssuerTable::read);
+        let general = General::read(&reader);
         let settings = Self {
             keys: Keys::read(&reader),
-            issuers: issuers.map(issuer).collect(),
+            issuers: issuers.unwrap_or_default(),
             aws: Aws::read(&reader),
             tls: TlsSettings::read(&reader),
-            certificates: certificates.map(certificate).collect(),
+            certificates: certificates.unwrap_or_default(),
             proxy_protocol: ProxyProtocol::read(&reader),
             forwarded: Forwarded::read(&reader),
             cluster: ClusterSettings::read(&reader),
             pusher: PusherSettings::read(&reader),
-            pusher_apps: apps.clone().map(app).collect(),
-            pusher_webhooks: apps.map(webhooks).collect(),
+            pusher_webhooks: webhooks.collect(),
+            pusher_apps: apps,
             limits: Limits::read(&reader),
             times: Times::read(&reader),
             admin: AdminSettings::read(&reader),
@@ -160,7 +172,7 @@ impl Settings {
             ),
             general,
         };
-        errors.take().into_result(settings)
+        (settings, errors.take())
     }
 
     /// What differs, as places in the file.
@@ -281,7 +293,7 @@ fn check_registry(values: &mut Values) {
     let [registry, ..] = ClusterSettings::OPTIONS else {
         return;
     };
-    if values.shown(registry, None).is_some() {
+    if values.shown(registry, None).is_some() || values.has_refused(&registry.path()) {
         return;
     }
     let off = |option: &Opt| {

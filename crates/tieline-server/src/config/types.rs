@@ -94,6 +94,16 @@ impl Setting for String {
         Ok(text.to_owned())
     }
 
+    fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
+        match value {
+            toml::Value::String(text) => Self::from_text(text, place),
+            toml::Value::Integer(number) => Err(Invalid::Other(format!(
+                "found the number {number}, expected a text: write it in quotes, as \"{number}\""
+            ))),
+            other => Err(Invalid::found(other)),
+        }
+    }
+
     fn show(&self) -> String {
         quoted(self)
     }
@@ -171,7 +181,7 @@ impl<T: Setting> Setting for Vec<T> {
 
     fn from_text(text: &str, place: &Place<'_>) -> Result<Self, Invalid> {
         let items = text.split(',').map(str::trim);
-        items.map(|item| T::from_text(item, place)).collect()
+        Invalid::collect(items.map(|item| T::from_text(item, place)))
     }
 
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
@@ -182,7 +192,7 @@ impl<T: Setting> Setting for Vec<T> {
                 _ => expected,
             }));
         };
-        items.iter().map(|item| T::from_file(item, place)).collect()
+        Invalid::collect(items.iter().map(|item| T::from_file(item, place)))
     }
 
     fn show(&self) -> String {

@@ -25,6 +25,8 @@ struct Entry {
     raw: Raw,
     /// As it may be shown.
     shown: String,
+    /// Whether it was refused, so that the default stands for it where what else is wrong is looked for.
+    is_refused: bool,
     source: Source,
 }
 
@@ -37,6 +39,10 @@ pub(crate) struct Values {
     pub(super) lists: BTreeMap<String, (&'static [Opt], usize)>,
     /// Whether there is a file.
     pub(super) has_file: bool,
+    /// Whether the file could not be read, so that nothing is known of what was set in it.
+    pub(crate) is_incomplete: bool,
+    /// Places at which somebody has set something that was refused.
+    refused: BTreeSet<String>,
     environment: Environment,
     pub(super) errors: ConfigErrors,
     /// What is probably a mistake, but need not be.
@@ -50,6 +56,8 @@ impl Values {
             hubs: BTreeSet::new(),
             lists: BTreeMap::new(),
             has_file: false,
+            is_incomplete: false,
+            refused: BTreeSet::new(),
             environment,
             errors: ConfigErrors::default(),
             warnings: Vec::new(),
@@ -71,16 +79,20 @@ impl Values {
             environment: &self.environment,
         };
         // What is refused counts as set, so that no other error follows from it.
-        let shown = (option.kind.check)(&raw, &place).unwrap_or_else(|invalid| {
+        let checked = (option.kind.check)(&raw, &place);
+        let is_refused = checked.is_err();
+        let shown = checked.unwrap_or_else(|invalid| {
             let name = invalid_name(&path, &source);
             self.errors
                 .add_invalid(&name, &invalid, option.kind.expected);
+            self.refused.insert(path.clone());
             String::new()
         });
         let entry = Entry {
             option,
             raw,
             shown,
+            is_refused,
             source,
         };
         if let Some(weaker) = self.entries.insert(path.clone(), entry)
@@ -113,6 +125,28 @@ impl Values {
                 ("", flag) | (flag, _) => format!("--{flag}"),
             },
         }
+    }
+
+    /// Counts a place as set to something that was refused, such as the one that a mistyped name probably meant.
+    pub(super) fn refuse(&mut self, place: impl Into<String>) {
+        self.refused.insert(place.into());
+    }
+
+    /// Whether something was refused at this place, or in this table.
+    pub(crate) fn has_refused(&self, place: &str) -> bool {
+        let rest = |refused: &str| refused.strip_prefix(place).map(str::to_owned);
+        let mut rests = self.refused.iter().filter_map(|refused| rest(refused));
+        rests.any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+
+    /// What errors call the options that were refused.
+    pub(crate) fn refused_names(&self) -> Vec<String> {
+        let quoted = self.refused.iter().map(|place| format!("`{place}`"));
+        let entries = self.refused.iter().filter_map(|place| {
+            let entry = self.entries.get(place)?;
+            Some(name(place, &entry.source))
+        });
+        quoted.chain(entries).collect()
     }
 
     /// How many tables a list of tables has, if it was set.
@@ -198,13 +232,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The tables of a list, if it was set.
+    pub(super) fn tables<T>(&self, list: &str, read: fn(&Self) -> T) -> Option<Vec<T>> {
+        let count = self.values.list(list)?;
+        let table = |index| read(&self.scope(list_scope(list, index)));
+        Some((0..count).map(table).collect())
+    }
+
     /// The value of the strongest layer, or `None` for the default. A value in the table of a hub goes before
     /// those in the table of all hubs.
     pub(super) fn read<T: Setting>(&self, option: &Opt) -> Option<T> {
-        let own = self.scope.as_deref().map(|scope| path(option, Some(scope)));
         let entries = &self.values.entries;
-        let entry = own.and_then(|path| entries.get(&path));
-        let entry = entry.or_else(|| entries.get(&option.path()))?;
+        let at = |path: String| entries.get(&path).map(|entry| (path, entry));
+        let own = self.scope.as_deref().map(|scope| path(option, Some(scope)));
+        let (path, entry) = own.and_then(at).or_else(|| at(option.path()))?;
+        if entry.is_refused {
+            return None;
+        }
         let place = Place {
             base: base(&entry.source),
             environment: &self.values.environment,
@@ -212,7 +256,7 @@ impl<'a> Reader<'a> {
         match entry.raw.read(&place) {
             Ok(value) => Some(value),
             Err(invalid) => {
-                let name = invalid_name(&option.path(), &entry.source);
+                let name = invalid_name(&path, &entry.source);
                 let expected = option.kind.expected;
                 self.errors
                     .borrow_mut()

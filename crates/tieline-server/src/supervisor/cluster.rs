@@ -1,25 +1,13 @@
 //! Joins a node to a cluster.
 //!
-//! Owns the connection to the registry at the start, and the warnings about addresses that other nodes
-//! cannot reach. Must not know clients or routes. Invariant: an error of the registry names it without
+//! Owns the warnings about addresses that other nodes cannot reach. Must not know clients or routes. Invariant: an error of the registry names it without
 //! its password.
 
 use std::sync::Arc;
 
 use tieline::{Cluster, ClusterConfig, ClusterError, Hub, registry::Registry};
 
-use super::registry::RegistrySettings;
 use crate::config::registry_url::RegistryUrl;
-
-/// Connects to the registry and starts the node in its cluster.
-pub(super) async fn join(
-    hub: Hub,
-    settings: &RegistrySettings,
-    config: ClusterConfig,
-) -> anyhow::Result<Cluster> {
-    let registry = settings.connect().await?;
-    start(hub, registry, config, Some(&settings.url)).await
-}
 
 /// Starts the node in the cluster of a registry. `url` is the registry's, unless it is in memory.
 pub(super) async fn start(

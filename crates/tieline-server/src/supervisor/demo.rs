@@ -19,6 +19,7 @@ use super::{
     listen::{ListenError, Port, bind},
     node::ReadyNode,
     registry::RegistrySettings,
+    signals::StopSignals,
 };
 use crate::{
     app::{
@@ -85,7 +86,9 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     }
     welcome(&pages)?;
     // The page of metrics is that of one node.
-    supervisor.serve(served, None, Duration::ZERO).await?;
+    let signals = StopSignals::keep()?;
+    let no_delay = Duration::ZERO;
+    supervisor.serve(served, None, no_delay, signals).await?;
     for hubs in leaving {
         hubs.end_presence().await;
     }

@@ -1,16 +1,12 @@
 //! The lifecycle of the process: serve until a drain begins, then drain all nodes at once.
 //!
-//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
+//! Owns the phase of the process, and what its signals do to it. Must not know what the nodes serve, nor how one of
 //! them drains. Invariants: the phase only advances, and a second signal ends the process in every
 //! phase.
 
 use std::time::Duration;
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,6 +14,7 @@ use super::{
     listen::Port,
     node::ReadyNode,
     phase::{DrainHandle, ServingPhase},
+    signals::StopSignals,
     systemd,
 };
 use crate::app::events::Events;
@@ -49,12 +46,16 @@ impl Supervisor {
         nodes: Vec<ReadyNode<E>>,
         admin: Option<ReadyAdminPort>,
         drain_delay: Duration,
+        signals: StopSignals,
     ) -> anyhow::Result<()> {
-        let (mut first, mut second) = (Signals::new()?, Signals::new()?);
+        let StopSignals {
+            mut first,
+            mut second,
+        } = signals;
         let hubs: Vec<_> = nodes.iter().map(|n| n.node.hub().clone()).collect();
         let (handle, mut phase) = (self.drain_handle(), self.phase());
         let signal = async {
-            first.next().await;
+            first.come().await;
             handle.start();
             std::future::pending::<()>().await;
         };
@@ -71,10 +72,6 @@ impl Supervisor {
             tokio::time::sleep(drain_delay).await;
             self.0.send_replace(ServingPhase::Draining);
         };
-        let second_signal = async {
-            second.next().await;
-            second.next().await;
-        };
         let ended = CancellationToken::new();
         let served = async {
             let _ends = ended.clone().drop_guard();
@@ -89,7 +86,7 @@ impl Supervisor {
             // First, so that it has seen the first signal when that begins the drain: signals of which nobody has seen
             // the first are one.
             biased;
-            () = second_signal => Err(SecondSignal.into()),
+            () = second.come() => Err(SecondSignal.into()),
             (remaining, (), ()) = async { tokio::join!(served, drain, admin) } => {
                 let remaining = remaining?;
                 anyhow::ensure!(remaining == 0, "{remaining} connections did not close in time");
@@ -170,28 +167,4 @@ async fn serve_one<E: Events>(
         tracing::warn!(connections, "stopped before all events were handled");
     }
     Ok(drained.remaining)
-}
-
-/// SIGTERM and Ctrl+C.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self {
-            terminate,
-            interrupt,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

@@ -19,5 +19,6 @@ pub(crate) mod registry;
 pub(crate) mod reload;
 mod routes;
 pub(crate) mod serve;
+pub(crate) mod signals;
 pub(crate) mod systemd;
 mod unix_socket;

@@ -7,7 +7,7 @@
 use std::{pin::pin, time::Duration};
 
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::Signal,
     task::{JoinHandle, block_in_place},
     time::sleep,
 };
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     admin::token::LiveAdminToken,
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
-    config::{sections::admin::AdminListen, settings::Settings},
+    config::{error::ConfigErrors, sections::admin::AdminListen, settings::Settings},
     metrics::METRICS,
     wire::{
         aws::key_pair::LiveKeyPair,
@@ -69,21 +69,21 @@ pub(crate) struct Live {
 }
 
 impl Reload {
-    /// Reloads at each SIGHUP from now on, and in between fetches the keys of issuers and looks at the files of
-    /// certificates. The caller ends the task.
+    /// Reloads at each SIGHUP, also at one that has come before, and in between fetches the keys of issuers and looks
+    /// at the files of certificates. The caller ends the task.
     pub(super) fn start(
         self,
+        mut hangup: Signal,
         mut certificates: LiveCertificates,
-    ) -> anyhow::Result<JoinHandle<()>> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        Ok(tokio::spawn(async move {
+    ) -> JoinHandle<()> {
+        tokio::spawn(async move {
             let mut applied = self.started.clone();
             let mut issuers = self.live.issuers.clone();
             while until_hangup(&mut hangup, &applied, &issuers, &mut certificates).await {
                 // It reads files, which may be slow.
                 block_in_place(|| self.reload(&mut applied, &mut issuers, &mut certificates));
             }
-        }))
+        })
     }
 
     fn reload(
@@ -117,10 +117,15 @@ impl Reload {
                 self.apply(applied, &settings);
                 *applied = settings;
             }
-            Err(error) => tracing::error!(
-                error = %format_args!("{error:#}"),
-                "the configuration was not reloaded, and nothing has changed"
-            ),
+            Err(error) => {
+                // A line of the log is one line.
+                let mistakes = error.downcast_ref().map(ConfigErrors::in_one_line);
+                let error = mistakes.unwrap_or_else(|| format!("{error:#}"));
+                tracing::error!(
+                    error = %error,
+                    "the configuration was not reloaded, and nothing has changed"
+                );
+            }
         }
         if has_joined {
             systemd::is_ready();
@@ -145,7 +150,11 @@ impl Reload {
         // What needs a restart is reported by each reload until then.
         let fixed = changes(&self.started, settings, false);
         let report = || {
-            tracing::info!(applied = live, "configuration reloaded");
+            if live.is_empty() {
+                tracing::info!("configuration reloaded; no option in use has changed");
+            } else {
+                tracing::info!(applied = live, "configuration reloaded");
+            }
             if !fixed.is_empty() {
                 tracing::warn!(changed = fixed, "these changes need a restart");
             }

@@ -1,8 +1,8 @@
 //! `tieline serve`: one node.
 //!
-//! Owns the order of the start. The node listens before it joins the cluster, so that it does not appear
-//! in the registry if its address is taken. Must not know flags: the settings are checked before they
-//! get here.
+//! Owns the order of the start, and what a signal does to it. The node listens before it joins the cluster, so that it
+//! does not appear in the registry if its address is taken. Must not know flags: the settings are checked before they
+//! get here. Invariant: a node that a signal stops before it has started is not in the registry.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -11,6 +11,7 @@ use std::{
 
 use tieline::{
     Cluster, ClusterConfig, Config, Hub, PresenceConfig, Proxies, Tls, TlsConfig, TlsError,
+    registry::Registry,
 };
 
 use tokio::task::JoinHandle;
@@ -25,7 +26,9 @@ use super::{
     node::ReadyNode,
     registry::RegistrySettings,
     reload::Reload,
-    routes, systemd,
+    routes,
+    signals::{Signals, StopSignals},
+    systemd,
 };
 use crate::{
     app::{
@@ -34,7 +37,7 @@ use crate::{
         jwks::issuer::Issuers,
         members,
     },
-    config::listen::Listeners,
+    config::{listen::Listeners, registry_url::RegistryUrl},
     metrics::METRICS,
     wire::{
         self,
@@ -42,6 +45,7 @@ use crate::{
         pusher::{
             self,
             app::LiveApps,
+            dialect::PusherDialect,
             service::Pusher,
             webhooks::{LiveWebhooks, Posting, Webhooks},
         },
@@ -88,38 +92,62 @@ impl ServeSettings {
     }
 }
 
+/// What a node has before it is in a cluster.
+struct Opened {
+    ports: Vec<Port>,
+    admin: Option<AdminPort>,
+    /// `None` for a node alone.
+    registry: Option<Arc<dyn Registry>>,
+}
+
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
-pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    mut settings: ServeSettings,
+    reload: Reload,
+    signals: Signals,
+) -> anyhow::Result<()> {
+    let Signals { hangup, mut stop } = signals;
     let (tls, admin_tls) = tls(&settings)?;
     let joined = Arc::new(OnceLock::new());
     let listeners = (tls.clone(), admin_tls.clone());
     let certificates =
         LiveCertificates::new(settings.certificates(), listeners, Arc::clone(&joined));
-    let reloads = reload.start(certificates)?;
-    let upstream = Upstream::new(settings.handlers.clone());
+    let reloads = reload.start(hangup, certificates);
     let watchdog = systemd::feed_watchdog();
-    let ports = ports(&settings, tls.as_ref()).await?;
-    let admin = match settings.admin {
-        Some(admin) => Some(AdminPort::bind(admin, admin_tls.as_ref()).await?),
-        None => None,
+    let Some(mut opened) = open(&mut settings, tls.as_ref(), admin_tls.as_ref(), &mut stop).await?
+    else {
+        tracing::info!("stopped before the node had started");
+        return Ok(());
     };
-    let lease = settings.cluster.lease;
     let (dialects, own) = wire::dialects();
-    let hub = Hub::with_filters(settings.config, dialects, filter::compile)?;
-    let cluster = cluster(hub, settings.registry.as_ref(), settings.cluster).await?;
+    let hub = Hub::with_filters(settings.config.clone(), dialects, filter::compile)?;
+    let url = settings.registry.as_ref().map(|registry| &registry.url);
+    let registry = opened.registry.take().zip(url);
+    let cluster = cluster(hub, registry, settings.cluster.clone(), &mut stop).await?;
     let _ = joined.set(cluster.clone());
-    for port in &ports {
-        tracing::info!(address = %port.place, peers = cluster.address(), "listening");
-    }
-    systemd::is_ready();
+    announce(&opened.ports, &cluster);
+    let served = serve_in(cluster, settings, opened, own.pusher, stop).await;
+    let tasks = [Some(reloads), watchdog];
+    tasks.iter().flatten().for_each(JoinHandle::abort);
+    served
+}
 
+/// Serves as a node of a cluster, until it has drained.
+async fn serve_in(
+    cluster: Cluster,
+    settings: ServeSettings,
+    opened: Opened,
+    dialect: PusherDialect,
+    stop: StopSignals,
+) -> anyhow::Result<()> {
     name_hubs(&settings.rules, &settings.apps);
+    let upstream = Upstream::new(settings.handlers.clone());
     let supervisor = Supervisor::new();
     let hubs = Hubs::with_members(cluster, settings.rules, settings.members);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
     let apps = (settings.apps.clone(), webhooks.clone());
-    let pusher = Pusher::new(apps, hubs.clone(), own.pusher);
+    let pusher = Pusher::new(apps, hubs.clone(), dialect);
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
@@ -127,16 +155,23 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     );
     let control = control.with_webhooks(settings.webhooks);
     let members = tokio::spawn(members::follow_rules(hubs.clone()));
-    let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
+    let posting = Posting::start(webhooks, hubs.cluster().clone(), settings.cluster.lease);
     let leaving = hubs.clone();
-    let node = ReadyNode::new(ports, upstream, hubs, control, settings.show_payloads);
+    let node = ReadyNode::new(
+        opened.ports,
+        upstream,
+        hubs,
+        control,
+        settings.show_payloads,
+    );
     let pusher = pusher::routes(&node.node, pusher, node.inspector.follows());
     let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
+    let admin = opened.admin;
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
     let admin = admin.transpose()?;
     let served = supervisor
-        .serve(vec![node], admin, settings.drain_delay)
+        .serve(vec![node], admin, settings.drain_delay, stop)
         .await;
     // Also after a connection that did not close in time.
     let error = served.as_ref().err();
@@ -144,21 +179,63 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         leaving.end_presence().await;
         posting.end(EVENTS_TIMEOUT).await;
     }
-    let tasks = [Some(reloads), Some(members), watchdog];
-    tasks.iter().flatten().for_each(JoinHandle::abort);
+    members.abort();
     served
 }
 
-/// The cluster of the node, or the node alone.
+/// Opens the ports and connects to the registry; `None` if a signal has come meanwhile.
+async fn open(
+    settings: &mut ServeSettings,
+    tls: Option<&Tls>,
+    admin_tls: Option<&Tls>,
+    stop: &mut StopSignals,
+) -> anyhow::Result<Option<Opened>> {
+    let opening = async {
+        let ports = ports(settings, tls).await?;
+        let admin = match settings.admin.take() {
+            Some(admin) => Some(AdminPort::bind(admin, admin_tls).await?),
+            None => None,
+        };
+        let registry = match &settings.registry {
+            Some(registry) => Some(registry.connect().await?),
+            None => None,
+        };
+        Ok(Some(Opened {
+            ports,
+            admin,
+            registry,
+        }))
+    };
+    tokio::select! {
+        biased;
+        () = stop.first.come() => Ok(None),
+        opened = opening => opened,
+    }
+}
+
+/// The cluster of the node, or the node alone. The first signal waits until the node can leave the registry again.
 async fn cluster(
     hub: Hub,
-    registry: Option<&RegistrySettings>,
+    registry: Option<(Arc<dyn Registry>, &RegistryUrl)>,
     config: ClusterConfig,
+    stop: &mut StopSignals,
 ) -> anyhow::Result<Cluster> {
-    match registry {
-        Some(registry) => cluster::join(hub, registry, config).await,
-        None => Ok(Cluster::single_node(hub)),
+    let Some((registry, url)) = registry else {
+        return Ok(Cluster::single_node(hub));
+    };
+    tokio::select! {
+        biased;
+        () = stop.second.come() => Err(SecondSignal.into()),
+        started = cluster::start(hub, registry, config, Some(url)) => started,
     }
+}
+
+/// Clients can connect.
+fn announce(ports: &[Port], cluster: &Cluster) {
+    for port in ports {
+        tracing::info!(address = %port.place, peers = cluster.address(), "listening");
+    }
+    systemd::is_ready();
 }
 
 /// TLS of the ports of clients and of operators.

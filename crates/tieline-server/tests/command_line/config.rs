@@ -1,136 +1,11 @@
 //! The configuration: its layers by their effect, the commands that explain it, and its reload.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::mpsc::{Receiver, sync_channel},
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use super::{
+    kit::{DEADLINE, tieline},
+    served::{ConfigFile, Served, output},
 };
-
-use tempfile::TempDir;
-
-use super::kit::{DEADLINE, tieline};
-
-/// A file in a folder of its own.
-pub(crate) struct ConfigFile {
-    pub(crate) folder: TempDir,
-    path: PathBuf,
-}
-
-impl ConfigFile {
-    pub(crate) fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tieline.toml");
-        std::fs::write(&path, text).unwrap();
-        Self { folder, path }
-    }
-
-    pub(crate) fn write(&self, text: &str) {
-        std::fs::write(&self.path, text).unwrap();
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        self.path.to_str().unwrap()
-    }
-}
-
-/// Exit code, standard output and standard error.
-fn output(mut command: Command) -> (Option<i32>, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
-
-/// A server with its log.
-pub(crate) struct Served {
-    child: std::process::Child,
-    pub(crate) address: String,
-    log: Receiver<String>,
-}
-
-impl Served {
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::null());
-        Self::start_as(command)
-    }
-
-    /// The same with the standard output that the command has.
-    pub(crate) fn start_as(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        // More lines than a test makes the server log.
-        let (sender, log) = sync_channel(1000);
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let _ = sender.try_send(line);
-            }
-        });
-        let line = next_line(&log, "listening");
-        let (_, address) = line.split_once("address=").unwrap();
-        Self {
-            child,
-            address: address.split(' ').next().unwrap().to_owned(),
-            log,
-        }
-    }
-
-    pub(crate) fn line(&self, text: &str) -> String {
-        next_line(&self.log, text)
-    }
-
-    pub(crate) fn reload(&self) {
-        self.signal("HUP");
-    }
-
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    /// Waits for the end, without a deadline but that of the test.
-    pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-
-    /// The status of an upgrade.
-    fn upgrade(&self, headers: &str) -> u16 {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        let request = format!(
-            "GET /client/hubs/chat HTTP/1.1\r\n{headers}Upgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(socket).read_line(&mut line).unwrap();
-        line.split(' ').nth(1).unwrap().parse().unwrap()
-    }
-}
-
-/// The next line of a log with this text.
-fn next_line(log: &Receiver<String>, text: &str) -> String {
-    loop {
-        let line = log.recv_timeout(DEADLINE);
-        let line = line.unwrap_or_else(|_| panic!("no line with {text:?}"));
-        if line.contains(text) {
-            return line;
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 const FREE_PORT: &str = "listen = \"127.0.0.1:0\"\n";
 const FOREIGN_HOST: &str = "Host: example.org\r\n";
@@ -369,8 +244,7 @@ fn the_log_level_changes_while_the_node_runs() {
         assert!(begin.elapsed() < DEADLINE, "{lines}");
         assert_eq!(served.upgrade("Host: localhost\r\n"), 101);
         lines += &served
-            .log
-            .recv_timeout(Duration::from_millis(100))
+            .line_within(Duration::from_millis(100))
             .unwrap_or_default();
     }
     file.write(&format!("{FREE_PORT}[log]\nlevel = \"error\"\n"));

@@ -9,8 +9,8 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 use super::{
-    config::{ConfigFile, Served},
     kit::{DEADLINE, ask_on, run, tieline},
+    served::{ConfigFile, Served},
 };
 
 const PROXY: &str = "127.0.0.2";

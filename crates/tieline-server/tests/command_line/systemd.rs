@@ -12,8 +12,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    config::{ConfigFile, Served},
     kit::{DEADLINE, ask_to_upgrade, run, tieline},
+    served::{ConfigFile, Served},
 };
 
 fn get(address: &str) -> String {

@@ -104,51 +104,54 @@ impl ClusterConfig {
     ///
     /// # Errors
     /// [`ClusterError::Address`], [`ClusterError::Time`], [`ClusterError::Places`] or
-    /// [`ClusterError::Queue`].
+    /// [`ClusterError::Queue`]. [`problems`](Self::problems) has all of them.
     pub fn validate(&self, hub: &Config) -> Result<(), ClusterError> {
+        self.problems(hub).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that [`validate`](Self::validate) would report, one after the other.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tieline::{ClusterConfig, ClusterError, Config};
+    ///
+    /// let config = ClusterConfig { lease: Duration::ZERO, link_queue_bytes: 1, ..ClusterConfig::default() };
+    /// let problems = config.problems(&Config::default());
+    /// assert!(matches!(problems[0], ClusterError::Time { name: "lease", .. }));
+    /// assert!(matches!(problems[1], ClusterError::Queue));
+    /// ```
+    pub fn problems(&self, hub: &Config) -> Vec<ClusterError> {
+        let mut problems = Vec::new();
         if let Some(address) = &self.advertise
             && !advertise::is_valid(address)
         {
-            return Err(ClusterError::Address {
+            problems.push(ClusterError::Address {
                 address: address.clone(),
                 instead: advertise::with_brackets(address),
             });
         }
+        let millis = Duration::from_millis;
         let times = [
-            ("lease", self.lease, Duration::from_millis(300)),
-            (
-                "audit_interval",
-                self.audit_interval,
-                Duration::from_millis(100),
-            ),
-            (
-                "registry_timeout",
-                self.registry_timeout,
-                Duration::from_millis(10),
-            ),
-            (
-                "claim_timeout",
-                self.claim_timeout,
-                Duration::from_millis(10),
-            ),
+            ("lease", self.lease, millis(300)),
+            ("audit_interval", self.audit_interval, millis(100)),
+            ("registry_timeout", self.registry_timeout, millis(10)),
+            ("claim_timeout", self.claim_timeout, millis(10)),
         ];
         let max = Duration::from_hours(24);
-        let times = times.into_iter();
-        let mut wrong = times.filter(|(_, time, min)| !(*min..=max).contains(time));
-        if let Some((name, _, min)) = wrong.next() {
-            return Err(ClusterError::Time { name, min });
-        }
+        let wrong = times
+            .into_iter()
+            .filter(|(_, time, min)| !(*min..=max).contains(time));
+        problems.extend(wrong.map(|(name, _, min)| ClusterError::Time { name, min }));
         let places = [
             ("peer_connections", self.peer_connections),
             ("peer_handshakes", self.peer_handshakes),
         ];
-        if let Some((name, _)) = places.into_iter().find(|(_, places)| *places == 0) {
-            return Err(ClusterError::Places { name });
-        }
+        let none = places.into_iter().filter(|(_, places)| *places == 0);
+        problems.extend(none.map(|(name, _)| ClusterError::Places { name }));
         if self.link_queue_bytes <= hub.message_size {
-            return Err(ClusterError::Queue);
+            problems.push(ClusterError::Queue);
         }
-        Ok(())
+        problems
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use anyhow::Context;
 use tieline::{ClusterConfig, Config, PeerSecurity, PeerTls, registry::RegistryTls};
 
 use crate::config::{
@@ -112,11 +113,19 @@ fn library() -> ClusterConfig {
 
 impl ClusterSettings {
     /// The configuration of the links. Reads the files.
-    pub(crate) fn config(&self, hub: &Config) -> anyhow::Result<ClusterConfig> {
+    pub(crate) fn config(&self, hub: &Config) -> Result<ClusterConfig, ConfigErrors> {
         Ok(ClusterConfig {
             listen: self.listen,
             advertise: self.advertise.clone(),
             security: self.security()?,
+            ..self.bounds(hub)
+        })
+    }
+
+    /// The same without what is in files, and without where the node listens.
+    pub(crate) fn bounds(&self, hub: &Config) -> ClusterConfig {
+        ClusterConfig {
+            advertise: self.advertise.clone(),
             lease: self.lease,
             audit_interval: self.audit_interval,
             registry_timeout: self.registry_timeout,
@@ -133,13 +142,19 @@ impl ClusterSettings {
             peer_handshakes: self.max_peer_handshakes,
             routes: self.max_routes,
             ..library()
-        })
+        }
     }
 
-    fn security(&self) -> anyhow::Result<PeerSecurity> {
+    fn security(&self) -> Result<PeerSecurity, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let secret = errors.take(self.secret());
+        let tls = errors.take(self.tls());
+        let (Some(secret), Some(tls)) = (secret, tls) else {
+            return Err(errors);
+        };
         let mut security = PeerSecurity::default();
-        security.secret = self.secret()?;
-        security.tls = self.tls()?;
+        security.secret = secret;
+        security.tls = tls;
         security.plaintext = self.plaintext;
         security.open_unary = self.admit_go_nodes;
         Ok(security)
@@ -160,46 +175,59 @@ impl ClusterSettings {
     }
 
     /// Reads the certificates between nodes, if there are any, and checks that they can be used.
-    pub(crate) fn tls(&self) -> anyhow::Result<Option<PeerTls>> {
+    pub(crate) fn tls(&self) -> Result<Option<PeerTls>, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
         let (cert, key, authorities) = match (&self.tls_cert, &self.tls_key, &self.tls_ca) {
             (Some(cert), Some(key), Some(authorities)) => (cert, key, authorities),
             (None, None, None) if self.tls_name.is_none() => return Ok(None),
             _ => {
                 let text =
                     "TLS between nodes needs --peer-tls-cert, --peer-tls-key and --peer-tls-ca";
-                return Err(ConfigErrors::one(text).into());
+                return Err(ConfigErrors::one(text));
             }
         };
         if self.admit_go_nodes {
-            let text = "--admit-go-nodes cannot be used with --peer-tls-cert: go-websocket nodes have no TLS";
-            return Err(ConfigErrors::one(text).into());
+            errors.add("--admit-go-nodes cannot be used with --peer-tls-cert: go-websocket nodes have no TLS");
         }
+        let certificate = errors.take(files::read(cert).context("--peer-tls-cert"));
+        let key = errors.take(files::read(key).context("--peer-tls-key"));
+        let authorities = errors.take(files::read(authorities).context("--peer-tls-ca"));
+        let (Some(certificate), Some(key), Some(authorities)) = (certificate, key, authorities)
+        else {
+            return Err(errors);
+        };
         let tls = PeerTls {
-            certificate: files::read(cert)?,
-            key: files::read(key)?,
-            authorities: files::read(authorities)?,
+            certificate,
+            key,
+            authorities,
             name: self.tls_name.clone(),
         };
-        tls.validate()?;
-        Ok(Some(tls))
+        if let Err(error) = tls.validate() {
+            errors.add_unreadable(format!(
+                "{error}; check --peer-tls-cert, --peer-tls-key, --peer-tls-ca and --peer-tls-name"
+            ));
+        }
+        errors.into_result(Some(tls))
     }
 
     /// The certificates for the registry. Reads their files.
-    pub(crate) fn registry_tls(&self) -> anyhow::Result<RegistryTls> {
-        let client = match (&self.registry_cert, &self.registry_key) {
-            (Some(certificate), Some(key)) => {
-                Some((files::read_text(certificate)?, files::read_text(key)?))
-            }
-            (None, None) => None,
-            _ => {
-                let text = "--registry-cert and --registry-key need each other";
-                return Err(ConfigErrors::one(text).into());
-            }
+    pub(crate) fn registry_tls(&self) -> Result<RegistryTls, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let mut read = |path: &Option<PathBuf>, flag: &'static str| {
+            let text = path
+                .as_deref()
+                .map(|path| files::read_text(path).context(flag));
+            errors.take(text.transpose()).flatten()
         };
-        let authority = self.registry_ca.as_deref().map(files::read_text);
-        Ok(RegistryTls {
-            authority: authority.transpose()?,
-            client,
+        let authority = read(&self.registry_ca, "--registry-ca");
+        let certificate = read(&self.registry_cert, "--registry-cert");
+        let key = read(&self.registry_key, "--registry-key");
+        if self.registry_cert.is_some() != self.registry_key.is_some() {
+            errors.add("--registry-cert and --registry-key need each other");
+        }
+        errors.into_result(RegistryTls {
+            authority,
+            client: certificate.zip(key),
         })
     }
 }

@@ -1,6 +1,9 @@
 //! The certificates that clients see, and those that clients show.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use tieline::{ClientAuth, Tls, TlsCertificate, TlsConfig};
@@ -79,59 +82,100 @@ choices! {
     }
 }
 
+/// The files of a certificate, each with what errors call its option.
+struct Pair<'a> {
+    cert: (&'a Path, String),
+    key: (&'a Path, String),
+}
+
 impl TlsSettings {
     /// Reads the files, if there are any, and checks that they can be used.
     pub(crate) fn read_files(
         &self,
         further: &[CertificateTable],
-    ) -> anyhow::Result<Option<TlsConfig>> {
-        let own = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                Some((cert, key, ["--tls-cert", "--tls-key"].map(str::to_owned)))
-            }
-            (None, None) => None,
-            (Some(_), None) => return Err(needs("--tls-cert", "--tls-key")),
-            (None, Some(_)) => return Err(needs("--tls-key", "--tls-cert")),
-        };
-        let further = further.iter().enumerate().map(|(index, table)| {
-            let place = format!("`{CERTIFICATES}[{index}]`");
-            match (&table.cert, &table.key) {
-                (Some(cert), Some(key)) => Ok((cert, key, [place.clone(), place])),
-                _ => Err(needs(&place, "`cert` and `key`")),
-            }
-        });
-        let pairs = own.map(Ok).into_iter().chain(further);
-        let pairs = pairs.collect::<anyhow::Result<Vec<_>>>()?;
+    ) -> Result<Option<TlsConfig>, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let pairs = self.pairs(further, &mut errors);
         if self.client_user.is_some() && self.client_ca.is_none() {
-            return Err(needs("--tls-client-user", "--tls-client-ca"));
+            errors.add("--tls-client-user needs --tls-client-ca");
         }
-        if pairs.is_empty() {
-            let needless = self.client_ca.is_none();
-            let error = || needs("--tls-client-ca", "--tls-cert");
-            return needless.then_some(None).ok_or_else(error);
+        let is_off = self.cert.is_none() && self.key.is_none() && further.is_empty();
+        if is_off && self.client_ca.is_some() {
+            errors.add("--tls-client-ca needs --tls-cert");
         }
         let mut config = TlsConfig::new("", "");
-        let certificates = pairs.into_iter().map(|(cert, key, [of_cert, of_key])| {
-            let certificate = TlsCertificate {
-                chain: files::read(cert).context(of_cert)?,
-                key: files::read(key).context(of_key)?,
-            };
-            let alone = Tls::from_pem(&certificate.chain, &certificate.key);
-            alone.with_context(|| format!("cannot use {}", cert.display()))?;
-            anyhow::Ok(certificate)
-        });
-        config.certificates = certificates.collect::<Result<_, _>>()?;
-        if let Some(authorities) = &self.client_ca {
-            config.client_auth = Some(ClientAuth {
-                authorities: files::read(authorities).context("--tls-client-ca")?,
-                required: self.client_certificates == ClientCertificates::Required,
-            });
-            Tls::new(&config).with_context(|| format!("cannot use {}", authorities.display()))?;
+        let certificates = pairs.iter().filter_map(|pair| pair.read(&mut errors));
+        config.certificates = certificates.collect();
+        if let Some(path) = &self.client_ca {
+            self.read_authorities(path, &mut config, &mut errors);
         }
-        Ok(Some(config))
+        errors.into_result((!is_off).then_some(config))
+    }
+
+    /// The certificate of its own, and further ones.
+    fn pairs<'a>(
+        &'a self,
+        further: &'a [CertificateTable],
+        errors: &mut ConfigErrors,
+    ) -> Vec<Pair<'a>> {
+        let mut pairs = Vec::new();
+        match (self.cert.as_deref(), self.key.as_deref()) {
+            (Some(cert), Some(key)) => pairs.push(Pair {
+                cert: (cert, "--tls-cert".into()),
+                key: (key, "--tls-key".into()),
+            }),
+            (None, None) => {}
+            (Some(_), None) => errors.add("--tls-cert needs --tls-key"),
+            (None, Some(_)) => errors.add("--tls-key needs --tls-cert"),
+        }
+        for (index, table) in further.iter().enumerate() {
+            let name = |option: &str| format!("`{CERTIFICATES}[{index}].{option}`");
+            let own = (table.cert.as_deref(), table.key.as_deref());
+            let (Some(cert), Some(key)) = own else {
+                let missing = [("cert", own.0), ("key", own.1)];
+                let missing = missing.iter().filter(|(_, path)| path.is_none());
+                missing.for_each(|(option, _)| errors.add(format!("{} is required", name(option))));
+                continue;
+            };
+            pairs.push(Pair {
+                cert: (cert, name("cert")),
+                key: (key, name("key")),
+            });
+        }
+        pairs
+    }
+
+    /// Those that verify clients.
+    fn read_authorities(&self, path: &Path, config: &mut TlsConfig, errors: &mut ConfigErrors) {
+        let authorities = files::read(path).context("--tls-client-ca");
+        let Some(authorities) = errors.take(authorities) else {
+            return;
+        };
+        config.client_auth = Some(ClientAuth {
+            authorities,
+            required: self.client_certificates == ClientCertificates::Required,
+        });
+        // Without a certificate, that is what would be reported.
+        if !config.certificates.is_empty() {
+            let checked = Tls::new(config);
+            let place = || format!("--tls-client-ca: cannot use {}", path.display());
+            errors.take(checked.with_context(place));
+        }
     }
 }
 
-fn needs(given: &str, missing: &str) -> anyhow::Error {
-    ConfigErrors::one(format!("{given} needs {missing}")).into()
+impl Pair<'_> {
+    fn read(&self, errors: &mut ConfigErrors) -> Option<TlsCertificate> {
+        let Self {
+            cert: (cert, of_cert),
+            key: (key, of_key),
+        } = self;
+        let chain = errors.take(files::read(cert).with_context(|| of_cert.clone()));
+        let key = errors.take(files::read(key).with_context(|| of_key.clone()));
+        let (chain, key) = (chain?, key?);
+        let alone = Tls::from_pem(&chain, &key);
+        let place = || format!("{of_cert}: cannot use {}", cert.display());
+        errors.take(alone.with_context(place))?;
+        Some(TlsCertificate { chain, key })
+    }
 }

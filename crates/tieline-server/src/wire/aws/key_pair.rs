@@ -22,31 +22,35 @@ pub(crate) struct KeyPair {
 /// The settings make no key pair.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyPairError {
-    #[error("aws.access_key_id needs aws.secret_access_key, and the reverse")]
+    #[error("an access key id needs a secret access key, and the reverse")]
     Half,
-    #[error("aws.access_key_id must be of letters, digits, `-` and `_`")]
+    #[error("must be of letters, digits, `-` and `_`")]
     Id,
-    #[error("invalid aws.secret_access_key: {0}")]
+    #[error("is invalid: {0}")]
     Secret(ShortKey),
 }
 
 impl KeyPair {
-    /// The key pair of the settings; `None` if they have none.
-    pub(crate) fn of(settings: &Aws) -> Result<Option<Self>, KeyPairError> {
+    /// The key pair of the settings; `None` if they have none. Fails with all that is wrong.
+    pub(crate) fn of(settings: &Aws) -> Result<Option<Self>, Vec<KeyPairError>> {
         let (id, secret) = match (&settings.access_key_id, &settings.secret_access_key) {
             (None, None) => return Ok(None),
             (Some(id), Some(secret)) => (id, secret),
-            _ => return Err(KeyPairError::Half),
+            _ => return Err(vec![KeyPairError::Half]),
         };
         // It stands between slashes and commas in a header.
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if !id.bytes().all(is_plain) {
-            return Err(KeyPairError::Id);
+        let id_error = (!id.bytes().all(is_plain)).then_some(KeyPairError::Id);
+        match (AccessKey::new(secret.expose()), id_error) {
+            (Ok(secret), None) => Ok(Some(Self {
+                id: id.clone(),
+                secret,
+            })),
+            (secret, id_error) => {
+                let secret = secret.err().map(KeyPairError::Secret);
+                Err(id_error.into_iter().chain(secret).collect())
+            }
         }
-        Ok(Some(Self {
-            id: id.clone(),
-            secret: AccessKey::new(secret.expose()).map_err(KeyPairError::Secret)?,
-        }))
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
     use super::*;
     use crate::config::secret::Secret;
 
-    fn of(id: Option<&str>, secret: Option<&str>) -> Result<bool, KeyPairError> {
+    fn of(id: Option<&str>, secret: Option<&str>) -> Result<bool, Vec<KeyPairError>> {
         let settings = Aws {
             access_key_id: id.map(str::to_owned),
             secret_access_key: secret.map(Secret::new),
@@ -87,10 +91,11 @@ mod tests {
         let secret = "s".repeat(32);
         assert_eq!(of(None, None), Ok(false));
         assert_eq!(of(Some("AKIDEXAMPLE"), Some(&secret)), Ok(true));
-        assert_eq!(of(Some("AKIDEXAMPLE"), None), Err(KeyPairError::Half));
-        assert_eq!(of(None, Some(&secret)), Err(KeyPairError::Half));
-        assert_eq!(of(Some("a/b"), Some(&secret)), Err(KeyPairError::Id));
-        let short = of(Some("AKIDEXAMPLE"), Some(&secret[1..])).unwrap_err();
-        assert!(short.to_string().contains("31 bytes"), "{short}");
+        assert_eq!(of(Some("AKIDEXAMPLE"), None), Err(vec![KeyPairError::Half]));
+        assert_eq!(of(None, Some(&secret)), Err(vec![KeyPairError::Half]));
+        assert_eq!(of(Some("a/b"), Some(&secret)), Err(vec![KeyPairError::Id]));
+        let both = of(Some("a/b"), Some(&secret[1..])).unwrap_err();
+        assert_eq!(both[0], KeyPairError::Id);
+        assert!(both[1].to_string().contains("31 bytes"), "{both:?}");
     }
 }

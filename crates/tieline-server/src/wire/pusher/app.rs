@@ -22,7 +22,11 @@ use crate::{
         hubs::{Hub, Hubs, MemberLimits, SharedHubs},
         limits::TooManyRequests,
     },
-    config::{hub_name::HubName, sections::pusher::AppTable, types::Origin},
+    config::{
+        hub_name::HubName,
+        sections::pusher::{APPS, AppTable},
+        types::Origin,
+    },
     wire::{hex, pusher::member_limits},
 };
 
@@ -69,6 +73,9 @@ pub(crate) struct AppRules {
     pub(crate) members: MemberLimits,
 }
 
+/// An option of the table of an app, and what is wrong with it.
+type Wrong = (&'static str, String);
+
 /// What is wrong with an option of the table of an app.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidApp {
@@ -80,36 +87,24 @@ pub(crate) struct InvalidApp {
 }
 
 impl App {
-    /// `members`: unless it has other limits.
-    fn new(table: &AppTable, members: MemberLimits) -> Result<Self, (&'static str, String)> {
-        let id = name("id", table.id.as_deref())?;
-        let key = name("key", table.key.as_deref())?;
-        let Some(secret) = &table.secret else {
-            return Err(("secret", "is required".into()));
+    /// `members`: unless it has other limits. Fails with all that is wrong.
+    fn new(table: &AppTable, members: MemberLimits) -> Result<Self, Vec<Wrong>> {
+        let mut wrong = wrong_bounds(table);
+        let mut keep = |error: Wrong| wrong.push(error);
+        let id = name("id", table.id.as_deref()).map_err(&mut keep);
+        let key = name("key", table.key.as_deref()).map_err(&mut keep);
+        let secret = secret(table).map_err(&mut keep);
+        let members =
+            member_limits::of(table, members).map_err(|all| all.into_iter().for_each(keep));
+        let (Ok(id), Ok(key), Ok(secret), Ok(members), true) =
+            (id, key, secret, members, wrong.is_empty())
+        else {
+            return Err(wrong);
         };
-        let secret = secret.expose();
-        if secret.len() < MIN_SECRET {
-            let why = format!(
-                "has {} bytes, and needs at least {MIN_SECRET}",
-                secret.len()
-            );
-            return Err(("secret", why));
-        }
-        if table.max_client_event_rate == 0 {
-            let why = "must be above zero; client_events = false refuses them all";
-            return Err(("max_client_event_rate", why.into()));
-        }
-        if table.max_request_rate == Some(0) {
-            let why = "must be above zero; enabled = false refuses them all";
-            return Err(("max_request_rate", why.into()));
-        }
-        if !(MIN_TTL..=MAX_TTL).contains(&table.cache_expiry) {
-            return Err(("cache_expiry", "must be 1s to 24h".into()));
-        }
         Ok(Self {
             id,
             key,
-            secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
+            secret,
             hub: table.hub.clone(),
             origins: Origin::list(&table.origins).unwrap_or(Origins::Any),
             rules: AppRules {
@@ -122,7 +117,7 @@ impl App {
                 max_request_rate: table.max_request_rate,
                 subscription_counts: table.subscription_counts,
                 cache_expiry: table.cache_expiry,
-                members: member_limits::of(table, members)?,
+                members,
             },
         })
     }
@@ -182,47 +177,42 @@ pub(crate) struct Apps {
 }
 
 impl Apps {
-    /// The apps of the settings. `members`: the limits of those that have none of their own.
+    /// The apps of the settings. `members`: the limits of those that have none of their own. Fails with all that is
+    /// wrong.
     pub(crate) fn of(
         tables: &[AppTable],
         activity_timeout: Duration,
         members: MemberLimits,
-    ) -> Result<Self, InvalidApp> {
+    ) -> Result<Self, Vec<InvalidApp>> {
         let mut apps = Self {
             activity_timeout,
             by_id: BTreeMap::new(),
             by_key: BTreeMap::new(),
         };
+        let mut invalid = Vec::new();
         for (index, table) in tables.iter().enumerate() {
-            let invalid = |(option, why)| InvalidApp { index, option, why };
-            let app = Arc::new(App::new(table, members).map_err(invalid)?);
-            let taken = |option| {
-                let why = "is that of another app";
-                invalid((option, why.into()))
+            let wrong = match App::new(table, members) {
+                Ok(app) => {
+                    let app = Arc::new(app);
+                    apps.by_id.insert(app.id.clone(), Arc::clone(&app));
+                    apps.by_key.insert(app.key.clone(), app);
+                    Vec::new()
+                }
+                Err(wrong) => wrong,
             };
-            if apps
-                .by_id
-                .insert(app.id.clone(), Arc::clone(&app))
-                .is_some()
-            {
-                return Err(taken("id"));
-            }
-            if apps.by_key.insert(app.key.clone(), app).is_some() {
-                return Err(taken("key"));
-            }
+            // Also of those that are invalid for another reason.
+            let wrong = wrong.into_iter().chain(taken(&tables[..index], table));
+            invalid.extend(wrong.map(|(option, why)| InvalidApp { index, option, why }));
         }
-        Ok(apps)
+        if invalid.is_empty() {
+            Ok(apps)
+        } else {
+            Err(invalid)
+        }
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<App>> {
         self.by_id.get(id)
-    }
-
-    /// The first app that shares a hub which does not exist.
-    pub(crate) fn without_hub(&self, exists: impl Fn(&HubName) -> bool) -> Option<&str> {
-        let mut apps = self.by_id.values();
-        let app = apps.find(|app| app.hub.as_ref().is_some_and(|hub| !exists(hub)));
-        app.map(|app| app.id.as_str())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -282,8 +272,58 @@ impl LiveApps {
     }
 }
 
+/// The secret, ready to sign.
+fn secret(table: &AppTable) -> Result<hmac::Key, Wrong> {
+    let Some(secret) = &table.secret else {
+        return Err(("secret", "is required".into()));
+    };
+    let secret = secret.expose();
+    if secret.len() < MIN_SECRET {
+        let why = format!(
+            "has {} bytes, and needs at least {MIN_SECRET}",
+            secret.len()
+        );
+        return Err(("secret", why));
+    }
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
+}
+
+/// Numbers and times that are out of their bounds.
+fn wrong_bounds(table: &AppTable) -> Vec<Wrong> {
+    let event_rate = (table.max_client_event_rate == 0).then_some((
+        "max_client_event_rate",
+        "must be above zero; client_events = false refuses them all",
+    ));
+    let request_rate = (table.max_request_rate == Some(0)).then_some((
+        "max_request_rate",
+        "must be above zero; enabled = false refuses them all",
+    ));
+    let expiry = !(MIN_TTL..=MAX_TTL).contains(&table.cache_expiry);
+    let expiry = expiry.then_some(("cache_expiry", "must be 1s to 24h"));
+    let wrong = [event_rate, request_rate, expiry].into_iter().flatten();
+    wrong
+        .map(|(option, why)| (option, why.to_owned()))
+        .collect()
+}
+
+/// What a table has that one of those before it has too.
+fn taken(before: &[AppTable], table: &AppTable) -> Vec<Wrong> {
+    type Name = fn(&AppTable) -> Option<&str>;
+    let names: [(_, Name); 2] = [
+        ("id", |table| table.id.as_deref()),
+        ("key", |table| table.key.as_deref()),
+    ];
+    let taken = names.into_iter().filter_map(|(option, name)| {
+        let own = name(table)?;
+        let other = before.iter().position(|other| name(other) == Some(own))?;
+        let why = format!("is also that of `{APPS}[{other}]`; give each app its own");
+        Some((option, why))
+    });
+    taken.collect()
+}
+
 /// An id or a key, which stands in paths.
-fn name(option: &'static str, text: Option<&str>) -> Result<String, (&'static str, String)> {
+fn name(option: &'static str, text: Option<&str>) -> Result<String, Wrong> {
     let Some(text) = text else {
         return Err((option, "is required".into()));
     };

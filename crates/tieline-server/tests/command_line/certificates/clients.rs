@@ -8,8 +8,8 @@ use tieline_test_servers::Authority;
 
 use super::{Pair, connect, issue, json_client, upgrade, write};
 use crate::{
-    config::{ConfigFile, Served},
     kit::{DEADLINE, tieline},
+    served::{ConfigFile, Served},
     tokens::{KEY, token},
     webhooks::handler::{Handler, Reply},
 };

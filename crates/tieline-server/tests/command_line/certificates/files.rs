@@ -13,8 +13,8 @@ use tieline_test_servers::{Authority, redis::Redis};
 use super::{connect, der, issue, json_client, shown, write};
 use crate::{
     admin::{Node, Page},
-    config::{ConfigFile, Served},
     kit::{Client, DEADLINE, run, tieline},
+    served::{ConfigFile, Served},
 };
 
 const LISTEN: &str = "listen = \"127.0.0.1:0\"\nhub_defaults.anonymous = \"anyone\"\n";

@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    config::ConfigFile,
     kit::{Client, DEADLINE, ask_on, tieline},
+    served::ConfigFile,
 };
 
 const ANYONE: &str = "hub_defaults.anonymous = \"anyone\"\n";

@@ -7,8 +7,8 @@ use tieline_test_servers::Authority;
 use super::{ANYONE, check, client, connect as connect_unix, get, lives};
 use crate::{
     certificates::{connect, der, issue, shown, write},
-    config::{ConfigFile, Served},
     kit::{DEADLINE, ask_on, tieline},
+    served::{ConfigFile, Served},
 };
 
 const CERTIFICATE: &str = "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n";

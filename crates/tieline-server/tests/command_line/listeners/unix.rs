@@ -16,8 +16,8 @@ use std::{
 
 use super::{ANYONE, check, client, connect, get, lives};
 use crate::{
-    config::{ConfigFile, Served},
     kit::{ask_on, tieline},
+    served::{ConfigFile, Served},
 };
 
 const CLIENTS: &str = "listen = \"unix:clients.sock\"\n";

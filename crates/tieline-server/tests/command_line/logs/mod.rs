@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -17,7 +17,7 @@ use tieline_test_servers::redis::RedisSetup;
 
 use self::line::{Documented, Form, Line, documented};
 use super::{
-    kit::{Client, DEADLINE, ask_to_upgrade, tieline},
+    kit::{Client, DEADLINE, ask_to_upgrade, pace, tieline},
     tokens::{KEY, token},
     webhooks::handler::{Handler, Reply},
 };
@@ -162,9 +162,12 @@ fn run_of_everything(form: Form, level: &str) -> Vec<Node> {
     }
     clients(&mut node, &address);
 
-    node.reload("[limits]\nmax_groups = 7\n[hub.chat]\nanonymous = \"never\"\n");
+    let config = "[limits]\nmax_groups = 7\n[hub.chat]\nanonymous = \"never\"\n";
+    node.reload(config);
     node.expect("configuration reloaded");
     node.expect("these changes need a restart");
+    node.reload(config);
+    node.expect("configuration reloaded; no option in use has changed");
     node.reload("[limits]\nmax_grups = 7\n");
     node.expect("the configuration was not reloaded, and nothing has changed");
 
@@ -284,6 +287,34 @@ fn no_secret_and_no_payload_is_in_any_line() {
     for secret in secrets {
         let line = lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
+    }
+}
+
+#[test]
+fn a_peer_that_drains_is_no_warning() {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let redis = runtime.block_on(RedisSetup::default().start());
+    let start = || Node::start(Form::Text, &redis.url(), "http://127.0.0.1:9/", "info");
+    let mut node = start();
+    node.expect("listening");
+    let mut drained = start();
+    node.expect("link up");
+    // A link that was up for longer is dialed again at once.
+    pace(Duration::from_millis(2_100));
+    drained.signal("TERM");
+    node.expect("peer shut down");
+    drained.rest();
+    // By the time that another one has started, it was dialed again.
+    let mut other = start();
+    node.expect("link up");
+    node.signal("TERM");
+    node.rest();
+    other.signal("TERM");
+    other.rest();
+    for node in [node, drained, other] {
+        let warnings = node.seen.iter().filter(|line| line.level == "warn");
+        assert_eq!(warnings.count(), 0, "{:#?}", node.raw);
     }
 }
 

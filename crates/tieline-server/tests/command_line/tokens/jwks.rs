@@ -305,11 +305,7 @@ fn a_url_that_others_could_answer_is_refused() {
             "1h",
             "must not have a password",
         ),
-        (
-            "https://id.example",
-            "0s",
-            "needs a `refresh` of at least 1s",
-        ),
+        ("https://id.example", "0s", "must be at least 1s"),
     ] {
         write_config(&path, host, refresh);
         let checked = tieline(&["config", "check", path.to_str().unwrap()]).output();

@@ -37,6 +37,8 @@ pub(super) async fn run<T: Completion>(shared: Arc<Shared<T>>) {
 async fn dial_loop<T: Completion>(shared: &Arc<Shared<T>>) {
     let mut failures: u32 = 0;
     let mut last = None;
+    // The process that was expected when its node shut down.
+    let mut left = None;
     loop {
         let began = Instant::now();
         shared.with_state(|state| state.on_dial(began, failures == 0));
@@ -53,10 +55,19 @@ async fn dial_loop<T: Completion>(shared: &Arc<Shared<T>>) {
             LinkEnd::Replaced => shared.config.list_is_stale.notify_one(),
             _ => {}
         }
-        if was_up || last.as_ref() != Some(&end) {
-            shared.log_end(&end, was_up, failures);
+        if was_up {
+            left = (end == LinkEnd::Shutdown).then(|| *shared.expected.lock());
         }
-        last = Some(end);
+        // That nobody answers where a node has shut down is no news, until the registry expects another one there.
+        let is_known = !was_up && left == Some(*shared.expected.lock());
+        if is_known && matches!(end, LinkEnd::Broken(_)) {
+            last = None;
+        } else {
+            if was_up || last.as_ref() != Some(&end) {
+                shared.log_end(&end, was_up, failures);
+            }
+            last = Some(end);
+        }
         // A stream that breaks at once is no better than a failed dial.
         failures = if was_up && began.elapsed() > BACKOFF_MAX {
             0

@@ -16,9 +16,20 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 const SECRET: &str = "7ad3773142a6692b25b8";
 
 fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
+    let [only] = &all_invalid(tables)[..] else {
+        panic!("not one mistake: {:?}", all_invalid(tables));
+    };
+    *only
+}
+
+fn all_invalid(tables: &[AppTable]) -> Vec<(usize, &'static str)> {
     let invalid = Apps::of(tables, TIMEOUT, MemberLimits::USUAL).unwrap_err();
-    assert!(!invalid.why.contains(SECRET), "{invalid:?}");
-    (invalid.index, invalid.option)
+    let shows_secret = invalid.iter().any(|invalid| invalid.why.contains(SECRET));
+    assert!(!shows_secret, "{invalid:?}");
+    let places = invalid.iter();
+    places
+        .map(|invalid| (invalid.index, invalid.option))
+        .collect()
 }
 
 /// The example of the documentation of Pusher Channels.
@@ -57,11 +68,46 @@ fn every_app_has_an_id_a_key_and_a_secret_of_its_own() {
             ..good.clone()
         },
     ];
-    assert_eq!(invalid(&second), (1, "key"));
+    assert_eq!(all_invalid(&second), [(1, "key"), (1, "id")]);
     assert_eq!(invalid(&[table("1", "a/b", SECRET)]), (0, "key"));
     assert_eq!(invalid(&[table("1", "a", &SECRET[5..])]), (0, "secret"));
     assert_eq!(invalid(&[good.clone(), table("1", "b", SECRET)]), (1, "id"));
     assert_eq!(invalid(&[good, table("2", "a", SECRET)]), (1, "key"));
+}
+
+#[test]
+fn all_that_is_wrong_with_apps_is_found_at_once() {
+    let wrong = AppTable {
+        id: None,
+        max_client_event_rate: 0,
+        max_request_rate: Some(0),
+        cache_expiry: Duration::ZERO,
+        max_members: Some(0),
+        ..table("", "a/b", "short")
+    };
+    let mut found = all_invalid(&[wrong.clone(), table("1", "a/b", SECRET), wrong]);
+    found.sort_unstable();
+    let of_wrong = |index| {
+        let options = [
+            "cache_expiry",
+            "id",
+            "key",
+            "max_client_event_rate",
+            "max_members",
+            "max_request_rate",
+            "secret",
+        ];
+        options.map(move |option| (index, option))
+    };
+    let mut expected = [
+        &of_wrong(0)[..],
+        &[(1, "key"), (1, "key")],
+        &of_wrong(2),
+        &[(2, "key")],
+    ]
+    .concat();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl LiveHandlers {
             list.iter().map(handler).collect::<Result<Arc<[_]>, _>>()
         };
         let defaults = start(handlers.defaults().as_deref().unwrap_or_default())?;
-        let lists = handlers.try_map(|_, own| match own {
+        let lists = handlers.try_map(|own| match own {
             Some(own) => start(own),
             None => Ok(Arc::clone(&defaults)),
         })?;
