@@ -133,7 +133,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let pusher = pusher::routes(&node.node, pusher, node.inspector.follows());
     let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
-    let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
+    let admin = admin.map(|admin| admin.ready(&node.inspector, node.failures.clone(), health()));
     let admin = admin.transpose()?;
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)
