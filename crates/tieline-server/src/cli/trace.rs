@@ -163,11 +163,12 @@ fn slowed_down(event: &Value) -> String {
 
 /// What a frame is, in the words of its wire if it has some.
 fn frame_of(event: &Value) -> String {
-    let mut words = vec![text(if event["type"].is_string() {
-        &event["type"]
-    } else {
-        &event["frame"]
-    })];
+    let (kind, frame) = (event["type"].as_str(), text(&event["frame"]));
+    let mut words = vec![match kind {
+        Some(kind) if frame == "fragment" => format!("fragment of {}", plain(kind)),
+        Some(kind) => plain(kind),
+        None => frame,
+    }];
     for name in ["from", "group", "event"] {
         if let Some(value) = event[name].as_str() {
             words.push(format!("{name}={}", plain(value)));
@@ -239,6 +240,10 @@ mod tests {
             (
                 json!({"what": "handled", "hub": "chat", "id": "c", "event": "e", "ok": true, "ms": 7}),
                 "chat/c  event e handled in 7 ms",
+            ),
+            (
+                json!({"what": "sent", "hub": "chat", "id": "c", "frame": "fragment", "type": "e", "bytes": 7}),
+                "chat/c  <- fragment of e 7 B",
             ),
             (
                 json!({"what": "slowed_down", "hub": "chat", "id": "c", "scope": "client", "limit": "messages",

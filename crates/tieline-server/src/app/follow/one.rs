@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{
     event::{FollowEvent, Origin, What},
     query::FollowQuery,
-    report::{FollowSettings, LABEL_BYTES},
+    report::{FollowSettings, FrameLabel, LABEL_BYTES},
 };
 use crate::app::{client_data, limits::slow_downs::SlowDowns};
 
@@ -53,6 +53,8 @@ struct State {
 struct Followed {
     connection: Connection,
     observation: Observation,
+    /// What the message is that is sent in pieces.
+    pieces: FrameLabel,
     /// How it was slowed down when that was last told, or when it was added.
     slowed: Option<SlowDowns>,
     /// When that was last told.
@@ -86,6 +88,7 @@ impl Follow {
             state.followed.push(Followed {
                 connection: connection.clone(),
                 observation: connection.observe(MAX_WAITING, LABEL_BYTES),
+                pieces: FrameLabel::default(),
                 slowed: client_data::slow_downs(connection),
                 slowed_told: None,
             });
@@ -156,6 +159,7 @@ impl Followed {
         let Self {
             connection,
             observation,
+            pieces,
             ..
         } = self;
         for _ in 0..most {
@@ -170,10 +174,12 @@ impl Followed {
             };
             let at = Instant::from_std(observed.at);
             if observed.missed > 0 {
+                // The first piece of a message may be among them.
+                *pieces = FrameLabel::default();
                 let count = observed.missed;
                 events.push((at, FollowEvent::of(connection, at, What::Missed { count })));
             }
-            let report = settings.report(connection, &observed);
+            let report = settings.report(connection, &observed, pieces);
             let what = match observed.direction {
                 Direction::Received => What::Received(report),
                 Direction::Sent => What::Sent(report),

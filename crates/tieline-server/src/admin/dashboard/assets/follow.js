@@ -177,7 +177,8 @@ function described(event) {
 /** A frame in the words of its wire, if it has some. */
 function framed({ type, frame, from, group, event, ack_id: ack, success, error, bytes: size }) {
   const outcome = { true: "ok", false: `failed ${error ?? ""}`.trim() }[success];
-  const words = [type ?? frame, from && `from ${from}`, group, event, ack !== undefined && `ack ${ack}`, outcome];
+  const kind = type && frame === "fragment" ? `fragment of ${type}` : (type ?? frame);
+  const words = [kind, from && `from ${from}`, group, event, ack !== undefined && `ack ${ack}`, outcome];
   return `${words.filter(Boolean).join(" ")}, ${bytes(size)}`;
 }
 
