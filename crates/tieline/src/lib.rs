@@ -83,6 +83,7 @@
 //! |---|---|
 //! | [`Node`] | a hub and a handler, served and drained |
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
+//! | [`HandshakeFailures`], [`FailedHandshake`] | connections that end before their request, and why |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
 //! | [`Farewell`], [`Closing`] | what a client is sent last |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
@@ -184,8 +185,8 @@ pub use self::{
     },
     inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
     listener::{
-        Body, BodyError, ForwardedHeader, HttpService, Listener, Network, NetworkError, Proxies,
-        client_addr,
+        Body, BodyError, FailedHandshake, ForwardedHeader, HandshakeFailure, HandshakeFailures,
+        HttpService, Listener, Network, NetworkError, Proxies, client_addr,
     },
     node::{Drained, Node},
     receipt::Receipt,

@@ -12,10 +12,14 @@ use prometheus_client::{encoding::text::encode, metrics::info::Info, registry::R
 use tokio::runtime::Handle;
 
 use super::collectors::{
-    cluster::ClusterCollector, hub::HubCollector, limits::LimitsCollector,
-    presence::PresenceCollector, process::ProcessCollector, runtime::RuntimeCollector,
+    cluster::ClusterCollector, handshakes::HandshakeCollector, hub::HubCollector,
+    limits::LimitsCollector, presence::PresenceCollector, process::ProcessCollector,
+    runtime::RuntimeCollector,
 };
-use crate::{app::inspection::Inspector, metrics::METRICS};
+use crate::{
+    app::{handshakes::ListenerFailures, inspection::Inspector},
+    metrics::METRICS,
+};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -24,8 +28,12 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) struct Exposition(Arc<Registry>);
 
 impl Exposition {
-    /// The metrics of this process and of its node.
-    pub(crate) fn new(inspector: &Inspector, runtime: Handle) -> Self {
+    /// The metrics of this process, of its node and of the node's listeners.
+    pub(crate) fn new(
+        inspector: &Inspector,
+        listeners: Vec<ListenerFailures>,
+        runtime: Handle,
+    ) -> Self {
         let cluster = inspector.cluster().clone();
         let mut registry = Registry::default();
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -33,6 +41,7 @@ impl Exposition {
         METRICS.register(&mut registry);
         registry.register_collector(Box::new(HubCollector(cluster.hub().clone())));
         registry.register_collector(Box::new(ClusterCollector(cluster)));
+        registry.register_collector(Box::new(HandshakeCollector(listeners)));
         let quotas = Arc::clone(inspector.hubs().quotas());
         registry.register_collector(Box::new(LimitsCollector(quotas)));
         let presence = PresenceCollector(inspector.hubs().clone());

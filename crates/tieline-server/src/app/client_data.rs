@@ -11,6 +11,7 @@ use tieline::Connection;
 use super::{
     clock,
     hubs::HubHandle,
+    limits::{Quota, slow_downs::SlowDowns},
     memberships::Memberships,
     permissions::{Overrides, TooManyOverrides},
     role::{Permission, Roles},
@@ -21,6 +22,7 @@ use super::{
 pub(crate) struct PusherData {
     hub: HubHandle,
     since: u32,
+    quota: Option<Arc<Quota>>,
 }
 
 /// What a client speaks, and so what a backend may do with it.
@@ -31,9 +33,9 @@ pub(crate) enum ClientKind {
 }
 
 impl PusherData {
-    pub(crate) fn new(hub: HubHandle) -> Self {
+    pub(crate) fn new(hub: HubHandle, quota: Option<Arc<Quota>>) -> Self {
         let since = now();
-        Self { hub, since }
+        Self { hub, since, quota }
     }
 
     pub(crate) fn hub(&self) -> &HubHandle {
@@ -53,6 +55,15 @@ impl ClientKind {
             None => Self::WebPubSub,
         }
     }
+}
+
+/// How a client was slowed down; `None` if it never was.
+pub(crate) fn slow_downs(connection: &Connection) -> Option<SlowDowns> {
+    let quota = match connection.data::<SharedClientData>() {
+        Some(data) => data.lock().quota().cloned(),
+        None => connection.data::<PusherData>()?.quota.clone(),
+    };
+    quota?.slow_downs()
 }
 
 /// Shared by the callbacks of the connection and by requests about it.
@@ -75,17 +86,25 @@ struct Rare {
     memberships: Memberships,
     /// What the wire needs once events of the client are handled.
     session: Option<Session>,
+    /// What it uses up, if anything is limited.
+    quota: Option<Arc<Quota>>,
 }
 
 /// A wire's own type.
 pub(crate) type Session = Arc<dyn Any + Send + Sync>;
 
 impl ClientData {
-    /// With a session, if there is one before the client is connected.
-    pub(crate) fn new(roles: Arc<Roles>, session: Option<Session>) -> Self {
-        let rare = |session| {
+    /// With a session, if there is one before the client is connected, and what it uses up, if anything is limited.
+    pub(crate) fn new(
+        roles: Arc<Roles>,
+        session: Option<Session>,
+        quota: Option<Arc<Quota>>,
+    ) -> Self {
+        let is_rare = session.is_some() || quota.is_some();
+        let rare = || {
             Box::new(Rare {
-                session: Some(session),
+                session,
+                quota,
                 ..Rare::default()
             })
         };
@@ -93,8 +112,12 @@ impl ClientData {
             roles,
             since: now(),
             is_over: false,
-            rare: session.map(rare),
+            rare: is_rare.then(rare),
         }
+    }
+
+    fn quota(&self) -> Option<&Arc<Quota>> {
+        self.rare.as_ref()?.quota.as_ref()
     }
 
     /// Whether the connection has ended.
@@ -187,16 +210,16 @@ mod tests {
     const JOIN: Permission = Permission::JoinLeaveGroup;
 
     fn client(role: &str) -> ClientData {
-        ClientData::new(Arc::new(Roles::parse([role])), None)
+        ClientData::new(Arc::new(Roles::parse([role])), None, None)
     }
 
     #[test]
     fn a_session_is_made_once_and_a_client_without_one_holds_a_pointer() {
         let roles: Arc<Roles> = Arc::default();
-        let mut data = ClientData::new(Arc::clone(&roles), None);
+        let mut data = ClientData::new(Arc::clone(&roles), None, None);
         let (one, other) = (data.session::<Vec<u8>>(), data.session::<Vec<u8>>());
         assert!(Arc::ptr_eq(&one, &other));
-        let mut early = ClientData::new(roles, Some(Arc::clone(&one) as Session));
+        let mut early = ClientData::new(roles, Some(Arc::clone(&one) as Session), None);
         assert!(Arc::ptr_eq(&one, &early.session()));
         // The lock, the roles, and one pointer; the rest fills a gap.
         assert_eq!(size_of::<SharedClientData>(), 4 * size_of::<usize>());
@@ -217,7 +240,7 @@ mod tests {
     #[test]
     fn only_a_literal_role_or_a_grant_names_a_group() {
         let roles = ["", "s.*", ".a"].map(|rest| format!("webpubsub.joinLeaveGroup{rest}"));
-        let mut client = ClientData::new(Arc::new(Roles::parse(roles)), None);
+        let mut client = ClientData::new(Arc::new(Roles::parse(roles)), None, None);
         assert!(client.names(JOIN, "a") && !client.names(JOIN, "b") && !client.names(SEND, "a"));
         assert!(client.permit(JOIN, "b"));
         client.grant(JOIN, "b").unwrap();

@@ -6,7 +6,7 @@
 
 use std::{fmt::Display, net::SocketAddr};
 
-use tieline::{CloseCode, CloseFrame, CloseReason, Connection};
+use tieline::{CloseCode, CloseFrame, CloseReason, Connection, FailedHandshake, HandshakeFailure};
 use tracing::field::display;
 
 use super::sampled::SampledBy;
@@ -17,8 +17,27 @@ const TARGET: &str = "tieline::connections";
 /// By status, which refusals have few of.
 static REFUSED: SampledBy<u16> = SampledBy::new();
 
+/// By reason.
+static HANDSHAKES: SampledBy<&str> = SampledBy::new();
+
 /// By fault.
 static FAULTS: SampledBy<&str> = SampledBy::new();
+
+/// A connection ended before the listener had a request. Of those that the client did not end itself, there is a sample
+/// at `info`. `listener` is where it listens.
+pub(crate) fn handshake_failed(listener: &str, failed: &FailedHandshake) {
+    let (address, reason) = (failed.remote_addr.map(display), failed.failure.name());
+    let error = &failed.error;
+    tracing::debug!(target: TARGET, listener, address, reason, %error, "connection failed before a request");
+    if failed.failure == HandshakeFailure::Left {
+        return;
+    }
+    if let Some(left_out) = HANDSHAKES.due(reason) {
+        tracing::info!(
+            target: TARGET, listener, address, reason, %error, left_out, "handshakes are failing"
+        );
+    }
+}
 
 /// A client was let in.
 pub(crate) fn accepted(connection: &Connection, wire: &'static str, subprotocol: &'static str) {

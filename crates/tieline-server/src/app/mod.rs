@@ -18,6 +18,7 @@ pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod follow;
+pub(crate) mod handshakes;
 pub(crate) mod hubs;
 pub(crate) mod inspection;
 pub(crate) mod json_text;

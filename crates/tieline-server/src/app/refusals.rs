@@ -20,6 +20,8 @@ const MAX_TEXT: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
+    /// The connection ended before the listener had a request of it.
+    HandshakeFailed,
     /// The upgrade was answered with another status than 101.
     UpgradeRefused,
     /// The connection was ended for what the client did, or did not do.

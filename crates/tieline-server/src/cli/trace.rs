@@ -131,6 +131,7 @@ fn what_of(event: &Value) -> String {
         "joined" => format!("joined {}", text(&event["group"])),
         "left" => format!("left {}", text(&event["group"])),
         "refused" => format!("refused: {}: {}", text(&event["error"]), message()),
+        "slowed_down" => slowed_down(event),
         "not_reached" => format!("did not reach node {}: {}", text(&event["peer"]), message()),
         "handled" => {
             let (name, ms) = (text(&event["event"]), &event["ms"]);
@@ -148,13 +149,26 @@ fn what_of(event: &Value) -> String {
     }
 }
 
+/// By which limit, how often and for how long a client was slowed down.
+fn slowed_down(event: &Value) -> String {
+    let ms = event["ms"].as_u64().unwrap_or_default();
+    let seconds = Duration::from_millis(ms).as_secs_f64();
+    let (limit, scope) = (text(&event["limit"]), text(&event["scope"]));
+    let times = match event["times"].as_u64() {
+        Some(1) => "once".to_owned(),
+        times => format!("{} times", times.unwrap_or_default()),
+    };
+    format!("slowed down by the limit on {limit} of the {scope}: {times}, {seconds:.1} s")
+}
+
 /// What a frame is, in the words of its wire if it has some.
 fn frame_of(event: &Value) -> String {
-    let mut words = vec![text(if event["type"].is_string() {
-        &event["type"]
-    } else {
-        &event["frame"]
-    })];
+    let (kind, frame) = (event["type"].as_str(), text(&event["frame"]));
+    let mut words = vec![match kind {
+        Some(kind) if frame == "fragment" => format!("fragment of {}", plain(kind)),
+        Some(kind) => plain(kind),
+        None => frame,
+    }];
     for name in ["from", "group", "event"] {
         if let Some(value) = event[name].as_str() {
             words.push(format!("{name}={}", plain(value)));
@@ -226,6 +240,15 @@ mod tests {
             (
                 json!({"what": "handled", "hub": "chat", "id": "c", "event": "e", "ok": true, "ms": 7}),
                 "chat/c  event e handled in 7 ms",
+            ),
+            (
+                json!({"what": "sent", "hub": "chat", "id": "c", "frame": "fragment", "type": "e", "bytes": 7}),
+                "chat/c  <- fragment of e 7 B",
+            ),
+            (
+                json!({"what": "slowed_down", "hub": "chat", "id": "c", "scope": "client", "limit": "messages",
+                    "times": 12, "ms": 640}),
+                "chat/c  slowed down by the limit on messages of the client: 12 times, 0.6 s",
             ),
             (
                 json!({"what": "closed", "hub": "chat", "id": "c", "code": 4000, "reason": "closed by the application (4000)"}),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     admin::{self, AdminAccess, Api, Exposition, Guard, token::LiveAdminToken},
-    app::inspection::Inspector,
+    app::{handshakes::ListenerFailures, inspection::Inspector},
     config::sections::admin::AdminPlace,
 };
 
@@ -84,10 +84,11 @@ impl AdminPort {
         })
     }
 
-    /// Adds its routes. `health` answers whether the node is ready.
+    /// Adds its routes. `listeners` are those of the clients, and `health` answers whether the node is ready.
     pub(super) fn ready(
         self,
         inspector: &Arc<Inspector>,
+        listeners: Vec<ListenerFailures>,
         health: Router,
     ) -> anyhow::Result<ReadyAdminPort> {
         let Self {
@@ -97,7 +98,7 @@ impl AdminPort {
             access,
         } = self;
         tracing::info!(address = %port.place, "serving the admin port");
-        let exposition = Exposition::new(inspector, Handle::current());
+        let exposition = Exposition::new(inspector, listeners, Handle::current());
         let ended = CancellationToken::new();
         let api = Api::new(Arc::clone(inspector), access, ended.clone());
         let router = admin::routes(exposition, api, guard, health)?;

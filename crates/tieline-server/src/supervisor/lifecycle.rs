@@ -127,8 +127,9 @@ async fn serve_one<E: Events>(
         node,
         router,
         quotas,
-        inspector: _,
         apps,
+        failures: _,
+        inspector: _,
     } = served;
     // An error means that the supervisor is gone, so the node drains too.
     let drain = |mut phase: watch::Receiver<ServingPhase>| async move {

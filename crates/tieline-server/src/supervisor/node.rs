@@ -11,7 +11,12 @@ use tieline::Node;
 use super::{control::Control, listen::Port, routes};
 use crate::{
     app::{
-        events::Events, follow::FollowSettings, hubs::Hubs, inspection::Inspector, limits::Quotas,
+        events::Events,
+        follow::FollowSettings,
+        handshakes::{self, ListenerFailures},
+        hubs::Hubs,
+        inspection::Inspector,
+        limits::Quotas,
     },
     wire::{label, pusher::app::LiveApps, webpubsub::handler::WebPubSub},
 };
@@ -23,6 +28,8 @@ pub(super) struct ReadyNode<E: Events> {
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
     pub(super) quotas: Arc<Quotas>,
+    /// What its listeners count.
+    pub(super) failures: Vec<ListenerFailures>,
     /// What operators learn of it.
     pub(super) inspector: Arc<Inspector>,
     /// The apps of Pusher Channels, if it has routes for them.
@@ -46,12 +53,14 @@ impl<E: Events> ReadyNode<E> {
         let handler = WebPubSub::new(events, Arc::clone(&inspector));
         let node = Node::in_cluster(hubs.cluster().clone(), handler);
         let quotas = Arc::clone(hubs.quotas());
+        let (ports, failures) = watched(ports, &hubs);
         let router = routes::routes(&node, hubs, phase);
         Self {
             ports,
             node,
             router,
             quotas,
+            failures,
             inspector,
             apps: None,
         }
@@ -68,6 +77,15 @@ impl<E: Events> ReadyNode<E> {
         self.router = self.router.merge(routes);
         self
     }
+}
+
+/// The ports, with what their listeners count.
+fn watched(ports: Vec<Port>, hubs: &Hubs) -> (Vec<Port>, Vec<ListenerFailures>) {
+    let ports = ports.into_iter().map(|port| {
+        let (listener, failures) = handshakes::watched(port.listener, &port.place, hubs);
+        (Port { listener, ..port }, failures)
+    });
+    ports.unzip()
 }
 
 #[cfg(test)]

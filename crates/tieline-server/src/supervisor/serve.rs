@@ -168,7 +168,7 @@ async fn serve_in(
     let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = opened.admin;
-    let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
+    let admin = admin.map(|admin| admin.ready(&node.inspector, node.failures.clone(), health()));
     let admin = admin.transpose()?;
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay, stop)

@@ -45,6 +45,22 @@ impl AnyFrame {
             deflated: OnceLock::new(),
         }))
     }
+
+    /// Whether a message begins with the frame: a whole message, or the first fragment of one.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use tieline_websocket::{AnyFrame, Frame, FrameKind};
+    ///
+    /// assert!(AnyFrame::from(Frame::text("Hello")).begins_message());
+    /// let fragment = |is_first| AnyFrame::fragment(FrameKind::Text, is_first, false, Bytes::new());
+    /// assert!(fragment(true).begins_message() && !fragment(false).begins_message());
+    /// assert!(!AnyFrame::ping(b"").begins_message());
+    /// ```
+    pub fn begins_message(&self) -> bool {
+        let is_first = || self.0.header.bytes[0] & !FIN != CONTINUATION;
+        self.0.kind.is_data() || self.0.kind == FrameKind::Fragment && is_first()
+    }
 }
 
 const CONTINUATION: u8 = 0x0;

@@ -15,7 +15,7 @@ use tieline_websocket::{Action, AnyFrame, FrameKind, Message};
 use super::{
     handle::Connection,
     inner::ConnectionInner,
-    observers::{Direction, Observed, ObserverQueue},
+    observers::{Direction, Kind, Observed, ObserverQueue},
     send_side::wake_observers,
     state::{Activity, Lifecycle},
 };
@@ -119,7 +119,7 @@ impl ConnectionInner {
     /// Tells observers of a ping, if there are any. The pong has its payload.
     pub(crate) fn observe_ping(&self, pong: &AnyFrame) {
         if self.is_observed() {
-            self.tell_received(FrameKind::Ping, pong.payload());
+            self.tell_received((FrameKind::Ping, false), pong.payload());
         }
     }
 
@@ -128,19 +128,21 @@ impl ConnectionInner {
     pub(crate) fn observe_received(&self, action: &Action) {
         let close;
         let (kind, payload) = match action {
-            Action::Message(message @ Message::Text(_)) => (FrameKind::Text, message.as_bytes()),
-            Action::Message(message) => (FrameKind::Binary, message.as_bytes()),
-            Action::Chunk(chunk) => (FrameKind::Fragment, chunk.as_bytes()),
+            Action::Message(message @ Message::Text(_)) => {
+                ((FrameKind::Text, true), message.as_bytes())
+            }
+            Action::Message(message) => ((FrameKind::Binary, true), message.as_bytes()),
+            Action::Chunk(chunk) => ((FrameKind::Fragment, chunk.is_first()), chunk.as_bytes()),
             Action::Close { received, .. } | Action::Closed { received } => {
                 close = AnyFrame::close(received.as_ref());
-                (FrameKind::Close, close.payload())
+                ((FrameKind::Close, false), close.payload())
             }
             _ => return,
         };
         self.tell_received(kind, payload);
     }
 
-    fn tell_received(&self, kind: FrameKind, payload: &[u8]) {
+    fn tell_received(&self, kind: Kind, payload: &[u8]) {
         let mut send_side = self.send_side.lock();
         if let Some(observers) = send_side.extras.observers() {
             observers.push(Direction::Received, kind, payload);

@@ -35,6 +35,8 @@ pub struct Observed {
     /// What it is. A message that the client sent in fragments is one frame here, unless the connection
     /// [streams](crate::Accept::streaming); then its pieces are fragments.
     pub kind: FrameKind,
+    /// Whether a message begins with it; false for the later fragments of one, and for control frames.
+    pub begins_message: bool,
     /// Bytes of its payload, uncompressed.
     pub len: usize,
     /// The first of these bytes, as many as the observer wants.
@@ -42,6 +44,9 @@ pub struct Observed {
     /// How many frames before this one were lost, because the observer was behind.
     pub missed: u64,
 }
+
+/// What a frame is, and whether a message begins with it.
+pub(super) type Kind = (FrameKind, bool);
 
 /// The queue of one observer.
 #[derive(Debug)]
@@ -70,12 +75,13 @@ impl ObserverQueue {
     }
 
     /// Adds an event. Who takes them is still to be woken.
-    fn push(&self, direction: Direction, kind: FrameKind, payload: &[u8]) {
+    fn push(&self, direction: Direction, (kind, begins_message): Kind, payload: &[u8]) {
         let kept = &payload[..payload.len().min(self.payload)];
         let mut observed = Observed {
             at: tokio::time::Instant::now().into_std(),
             direction,
             kind,
+            begins_message,
             len: payload.len(),
             payload: Bytes::copy_from_slice(kept),
             missed: 0,
@@ -135,7 +141,7 @@ impl Observers {
         !self.0.is_empty()
     }
 
-    pub(super) fn push(&self, direction: Direction, kind: FrameKind, payload: &[u8]) {
+    pub(super) fn push(&self, direction: Direction, kind: Kind, payload: &[u8]) {
         for queue in &self.0 {
             queue.push(direction, kind, payload);
         }
@@ -171,7 +177,7 @@ mod tests {
         for capacity in [0, 1, 3] {
             let queue = ObserverQueue::new(capacity, 2);
             for text in ["a", "bc", "def", "ghij", "klmno"] {
-                queue.push(Direction::Sent, FrameKind::Text, text.as_bytes());
+                queue.push(Direction::Sent, (FrameKind::Text, true), text.as_bytes());
             }
             queue.end();
             let kept = capacity.max(1);

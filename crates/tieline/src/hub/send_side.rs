@@ -267,7 +267,8 @@ impl SendSide {
     /// Notes a frame for those who observe. [`wake_observers`] is still to be called.
     pub(super) fn observe_sent(&mut self, frame: &AnyFrame) {
         if let Some(observers) = self.extras.observers() {
-            observers.push(Direction::Sent, frame.kind(), frame.payload());
+            let kind = (frame.kind(), frame.begins_message());
+            observers.push(Direction::Sent, kind, frame.payload());
         }
     }
 

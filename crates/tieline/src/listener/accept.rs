@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::tls::Tls;
 use super::{
     arrival,
+    handshake_failure::{FailedHandshake, HandshakeFailures},
     http1::{Accepted, Server},
     incoming::Incoming,
     peer::Peer,
@@ -145,6 +146,39 @@ impl Listener {
         self
     }
 
+    /// How many handshakes fail from now on, and why. It can be asked while the listener serves.
+    pub fn handshake_failures(&self) -> HandshakeFailures {
+        self.server.handshake_failures().clone()
+    }
+
+    /// Calls back for each handshake that fails: a connection that ends before its request was complete, so that
+    /// nobody else learns of it. A second call replaces the callback.
+    ///
+    /// It is called by the task of the connection, or that which accepts them: it must be quick and must not block.
+    /// Strangers decide how often, so bound what you keep. Connections whose handshake succeeds pay nothing. A panic is
+    /// caught and logged.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use tieline::{HandshakeFailure, Listener};
+    ///
+    /// let listener = Listener::bind("127.0.0.1:0").await?.on_handshake_failure(|failed| {
+    ///     if failed.failure == HandshakeFailure::Tls {
+    ///         eprintln!("TLS with {:?} failed: {}", failed.remote_addr, failed.error);
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_handshake_failure(
+        mut self,
+        callback: impl Fn(&FailedHandshake) + Send + Sync + 'static,
+    ) -> Self {
+        self.server.on_handshake_failure(callback);
+        self
+    }
+
     /// Serves TLS instead of plain HTTP.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -164,7 +198,10 @@ impl Listener {
             let next = async {
                 let (tcp, peer) = accept(&self.incoming, &mut warned).await;
                 let address = self.server.counts_for(peer);
-                let place = self.server.places().take(address).await?;
+                let Some(place) = self.server.places().take(address).await else {
+                    self.server.refuse(peer);
+                    return None;
+                };
                 Some(Accepted { tcp, peer, place })
             };
             let accepted = tokio::select! {

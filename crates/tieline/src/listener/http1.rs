@@ -2,7 +2,7 @@
 //!
 //! Owns the limits of headers, and when a request begins and ends. Must not know what is served.
 
-use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
@@ -20,12 +20,16 @@ use super::{
     accept_info::AcceptInfo,
     arrival,
     body::{Body, ResponseBody},
+    causes,
+    handshake_failure::{Failed, FailedHandshake, FailureLog, HandshakeFailure, HandshakeFailures},
     http_stream::HttpStream,
     peer::Peer,
     pipelining::Pipelined,
     places::{Place, PlaceGuard, Places, RequestInProgress},
+    progress::{Awaited, Progress},
     proxy::{self, Announced, Proxies},
     service::HttpService,
+    wait::Lost,
 };
 #[cfg(feature = "tls")]
 use super::{client_certificate::ClientCertificate, tls::Tls};
@@ -43,6 +47,7 @@ pub(super) struct Server {
     handshake_timeout: Duration,
     places: Arc<Places>,
     proxies: Arc<Proxies>,
+    failures: Arc<FailureLog>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -64,6 +69,7 @@ impl Server {
             handshake_timeout: config.handshake_timeout,
             places: Arc::new(Places::new(config)),
             proxies: Arc::default(),
+            failures: Arc::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -73,6 +79,7 @@ impl Server {
     pub(super) fn limits(&mut self, config: &Config) {
         *self = Self {
             proxies: Arc::clone(&self.proxies),
+            failures: Arc::clone(&self.failures),
             #[cfg(feature = "tls")]
             tls: self.tls.take(),
             ..Self::new(config)
@@ -86,6 +93,22 @@ impl Server {
 
     pub(super) fn proxies(&mut self, proxies: Proxies) {
         self.proxies = Arc::new(proxies);
+    }
+
+    pub(super) fn handshake_failures(&self) -> &HandshakeFailures {
+        self.failures.failures()
+    }
+
+    pub(super) fn on_handshake_failure(
+        &mut self,
+        callback: impl Fn(&FailedHandshake) + Send + Sync + 'static,
+    ) {
+        self.failures = Arc::new(self.failures.calling(callback));
+    }
+
+    /// A connection gets no place, because its address has as many as it may have.
+    pub(super) fn refuse(&self, peer: Peer) {
+        self.failures.note(peer, causes::too_many_from_address());
     }
 
     /// The address that a connection counts for when it is accepted: not that of a proxy.
@@ -103,8 +126,8 @@ impl Server {
         self.handshake_timeout
     }
 
-    /// Serves a connection until it ends, is upgraded or loses its place. Errors here are caused by clients,
-    /// and logged at level debug.
+    /// Serves a connection until it ends, is upgraded or loses its place. Whatever goes wrong here is caused by
+    /// clients: what fails before a request is noted, the rest is logged at level debug.
     pub(super) async fn serve(
         self,
         accepted: Accepted,
@@ -116,32 +139,40 @@ impl Server {
             peer,
             place: guard,
         } = accepted;
-        let place = guard.place();
-        tokio::select! {
+        let (place, progress) = (guard.place(), Progress::new(peer));
+        let failed = tokio::select! {
             // In this order: what the connection does decides whether it keeps its place.
             biased;
-            () = self.serve_stream(tcp, peer, place, service, stop) => {}
-            lost = place.lost() => tracing::debug!(remote_addr = %peer, ?lost, "HTTP connection closed"),
+            ended = self.serve_stream(tcp, &progress, place, service, stop) => ended.err(),
+            lost = place.lost() => match lost {
+                Lost::TimedOut => Some((HandshakeFailure::TimedOut, progress.late().into())),
+                Lost::PushedOut => Some(causes::pushed_out()),
+                Lost::Idle => {
+                    tracing::debug!(remote_addr = %peer, "closed an idle HTTP connection");
+                    None
+                }
+            },
+        };
+        if let Some(failed) = failed {
+            self.failures.note(progress.peer(), failed);
         }
     }
 
     async fn serve_stream(
         &self,
         mut tcp: TcpStream,
-        accepted_from: Peer,
+        progress: &Progress,
         place: &Arc<Place>,
         service: impl HttpService,
         stop: CancellationToken,
-    ) {
+    ) -> Result<(), Failed> {
+        let accepted_from = progress.peer();
         let peer = if self.proxies.announces(accepted_from) {
+            progress.awaits(Awaited::ProxyHeader);
             // Boxed, so that connections without a header have no room for one.
-            match Box::pin(self.announced(&mut tcp, accepted_from, place)).await {
-                Ok(client) => client,
-                Err(error) => {
-                    tracing::debug!(proxy = %accepted_from, %error, "refused a connection of a proxy");
-                    return;
-                }
-            }
+            let client = Box::pin(self.announced(&mut tcp, accepted_from, place)).await?;
+            progress.announced(client);
+            client
         } else {
             accepted_from
         };
@@ -161,30 +192,37 @@ impl Server {
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            match tls.accept(tcp).await {
-                Ok(stream) => {
-                    place.bytes_arrived();
-                    let accept_info = AcceptInfo {
-                        is_tls: true,
-                        client_certificate: client_certificate(&stream),
-                        ..accept_info
-                    };
-                    self.serve_http(stream, accept_info, place, service, stop)
-                        .await;
-                }
-                Err(error) => {
-                    tracing::debug!(remote_addr = %peer, %error, "TLS handshake failed");
-                }
-            }
-            return;
+            progress.awaits(Awaited::Tls);
+            let stream = tls
+                .accept(tcp)
+                .await
+                .map_err(|error| causes::no_tls(&error))?;
+            progress.awaits(Awaited::Request);
+            place.bytes_arrived();
+            let accept_info = AcceptInfo {
+                is_tls: true,
+                client_certificate: client_certificate(&stream),
+                ..accept_info
+            };
+            return self
+                .serve_http(stream, accept_info, place, service, stop)
+                .await;
         }
         self.serve_http(tcp, accept_info, place, service, stop)
-            .await;
+            .await
     }
 
     /// Who the client of a proxy is, by the header that comes first.
-    async fn announced(&self, tcp: &mut TcpStream, proxy: Peer, place: &Place) -> io::Result<Peer> {
-        let address = match proxy::receive(tcp).await? {
+    async fn announced(
+        &self,
+        tcp: &mut TcpStream,
+        proxy: Peer,
+        place: &Place,
+    ) -> Result<Peer, Failed> {
+        let address = match proxy::receive(tcp)
+            .await
+            .map_err(|error| causes::no_proxy_header(&error))?
+        {
             Announced::Client(address) => address,
             Announced::Proxy => return Ok(proxy),
             Announced::Unknown => return Ok(Peer::Unknown),
@@ -192,13 +230,12 @@ impl Server {
         let client = Peer::Address(address);
         // Another proxy may come first, whose requests are those of many.
         if !self.proxies.forwards(client) && !place.count_for(address.ip()) {
-            return Err(io::Error::other(
-                "its client has as many connections as it may have",
-            ));
+            return Err(causes::too_many_from_address());
         }
         Ok(client)
     }
 
+    /// An error says that it ended, or its client left, before a request was complete.
     pub(super) async fn serve_http(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -206,7 +243,7 @@ impl Server {
         place: &Arc<Place>,
         mut service: impl HttpService,
         stop: CancellationToken,
-    ) {
+    ) -> Result<(), Failed> {
         let stream = HttpStream::new(stream, Arc::clone(place), self.handshake_timeout);
         let hold = stream.hold().clone();
         let mut first = true;
@@ -244,12 +281,20 @@ impl Server {
             ended = &mut connection => ended,
             () = stop.cancelled() => {
                 connection.as_mut().connection().graceful_shutdown();
-                connection.await
+                // It may have been waiting for its client, which is not to blame.
+                return connection.await.or_else(|error| {
+                    log_failed(peer, &error);
+                    Ok(())
+                });
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(remote_addr = %peer, %error, "HTTP connection failed");
+        if place.awaits_request() {
+            return Err(causes::no_request(ended));
         }
+        if let Err(error) = ended {
+            log_failed(peer, &error);
+        }
+        Ok(())
     }
 
     fn http1(&self) -> http1::Builder {
@@ -263,6 +308,10 @@ impl Server {
         }
         http1
     }
+}
+
+fn log_failed(peer: Peer, error: &hyper::Error) {
+    tracing::debug!(remote_addr = %peer, %error, "HTTP connection failed");
 }
 
 /// The certificate that the client has shown in the handshake.

@@ -31,7 +31,8 @@ pub(crate) async fn serve_in_memory(
     };
     let place = guard.place();
     let never = CancellationToken::new();
-    server
+    // Whoever has the other end sees how it ends.
+    let _ = server
         .serve_http(stream, accept_info, place, service, never)
         .await;
 }

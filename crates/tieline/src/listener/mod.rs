@@ -8,8 +8,10 @@ mod accept;
 mod accept_info;
 mod arrival;
 mod body;
+mod causes;
 #[cfg(feature = "tls")]
 mod client_certificate;
+mod handshake_failure;
 mod http1;
 mod http_stream;
 #[cfg(feature = "testing")]
@@ -19,10 +21,12 @@ mod network;
 mod peer;
 mod pipelining;
 mod places;
+mod progress;
 mod proxy;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
+mod wait;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::in_memory::serve_in_memory;
@@ -30,6 +34,7 @@ pub use self::{
     accept::Listener,
     accept_info::client_addr,
     body::{Body, BodyError},
+    handshake_failure::{FailedHandshake, HandshakeFailure, HandshakeFailures},
     network::{Network, NetworkError},
     proxy::{ForwardedHeader, Proxies},
     service::HttpService,

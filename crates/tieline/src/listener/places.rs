@@ -23,15 +23,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
+use super::wait::{Lost, PATIENCE, Wait};
 use crate::config::Config;
-
-/// How long a connection may wait for its client before it can be pushed out: as clients on slow
-/// lines, or on a busy machine, need.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often a connection is spared for as long again because bytes of it came since, or its TLS handshake
-/// was completed. A client that sends byte by byte gains no more.
-const REPRIEVES: u8 = 1;
 
 /// How long a connection looks at its socket before it gives its place up. A timer fires only after the
 /// runtime has asked the kernel which sockets have something to read.
@@ -69,34 +62,8 @@ pub(super) struct Place {
     /// The address that it counts for, if one is known.
     address: OnceLock<IpAddr>,
     asked: Arc<Notify>,
+    /// Locked before the table.
     wait: Mutex<Wait>,
-}
-
-/// What a connection waits for. Locked before the table.
-#[derive(Debug, Clone, Copy)]
-enum Wait {
-    /// For the TLS handshake and a complete request head, since the accept or the request's first byte.
-    Request {
-        since: Instant,
-        /// When it can be asked for its place.
-        due: Instant,
-        /// Whether bytes have come since `due` was set.
-        progress: bool,
-        reprieves: u8,
-    },
-    /// For the first byte of another request.
-    Idle { since: Instant },
-    /// For nothing that its client owes us.
-    No,
-    /// The place is given back.
-    Released,
-}
-
-/// Why a connection has lost its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
-    TimedOut,
-    PushedOut,
 }
 
 /// The result of one attempt to take a place.
@@ -240,43 +207,54 @@ impl Place {
             loop {
                 self.asked.notified().await;
                 sleep(LAST_LOOK).await;
-                if self.give_up() {
-                    return;
+                if let Some(lost) = self.give_up() {
+                    return lost;
                 }
             }
         };
         let mut pushed_out = pin!(pushed_out);
         let mut timer = pin!(sleep_until(Instant::now()));
         poll_fn(|cx| {
-            if pushed_out.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Lost::PushedOut);
+            if let Poll::Ready(lost) = pushed_out.as_mut().poll(cx) {
+                return Poll::Ready(lost);
             }
-            let Some(deadline) = self.deadline() else {
+            let Some((deadline, lost)) = self.deadline() else {
                 return Poll::Pending;
             };
             if timer.deadline() != deadline {
                 timer.as_mut().reset(deadline);
             }
-            timer.as_mut().poll(cx).map(|()| Lost::TimedOut)
+            timer.as_mut().poll(cx).map(|()| lost)
         })
         .await
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    /// Whether the client owes a request, or the rest of one.
+    pub(super) fn awaits_request(&self) -> bool {
+        matches!(*self.wait.lock(), Wait::Request { .. })
+    }
+
+    fn deadline(&self) -> Option<(Instant, Lost)> {
         match *self.wait.lock() {
-            Wait::Request { since, .. } => Some(since + self.places.handshake_timeout),
-            Wait::Idle { since } => Some(since + self.places.idle_timeout),
+            Wait::Request { since, .. } => {
+                Some((since + self.places.handshake_timeout, Lost::TimedOut))
+            }
+            Wait::Idle { since } => Some((since + self.places.idle_timeout, Lost::Idle)),
             Wait::No | Wait::Released => None,
         }
     }
 
-    /// Gives the place up if it is still asked for, unless bytes have come; true if it did.
-    fn give_up(&self) -> bool {
+    /// Gives the place up if it is still asked for, unless bytes have come. What it was lost for, if it did.
+    fn give_up(&self) -> Option<Lost> {
         let mut wait = self.wait.lock();
         if self.places.table.lock().asked != Some(self.id) {
             // It was asked before its last change.
-            return false;
+            return None;
         }
+        let lost = match *wait {
+            Wait::Idle { .. } => Lost::Idle,
+            _ => Lost::PushedOut,
+        };
         let next = match *wait {
             Wait::Request {
                 since,
@@ -292,7 +270,7 @@ impl Place {
             _ => Wait::Released,
         };
         self.change(&mut wait, next);
-        matches!(next, Wait::Released)
+        matches!(next, Wait::Released).then_some(lost)
     }
 
     fn wait_for(&self, next: Wait) {
@@ -321,26 +299,6 @@ impl Place {
         }
         drop(table);
         self.places.changed.notify_waiters();
-    }
-}
-
-impl Wait {
-    fn request(since: Instant) -> Self {
-        Self::Request {
-            since,
-            due: since + PATIENCE,
-            progress: false,
-            reprieves: REPRIEVES,
-        }
-    }
-
-    /// When the connection can be asked for its place.
-    fn due(self) -> Option<Instant> {
-        match self {
-            Self::Request { due, .. } => Some(due),
-            Self::Idle { since } => Some(since + PATIENCE),
-            Self::No | Self::Released => None,
-        }
     }
 }
 

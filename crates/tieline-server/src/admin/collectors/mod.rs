@@ -4,6 +4,7 @@
 //! Each collector owns the names and labels of what it reads. Must not count.
 
 pub(super) mod cluster;
+pub(super) mod handshakes;
 pub(super) mod hub;
 pub(super) mod limits;
 mod page;

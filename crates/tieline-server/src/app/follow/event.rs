@@ -12,7 +12,11 @@ use tieline::{Connection, Delivery};
 use tokio::time::Instant;
 
 use super::report::{FrameReport, cut};
-use crate::app::{clock, events::GroupChange};
+use crate::app::{
+    clock,
+    events::GroupChange,
+    limits::slow_downs::{SlowDowns, SlowedByReport},
+};
 
 /// Something that happened to a client, or to the following itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +69,15 @@ pub(crate) enum What {
         error: String,
         message: String,
     },
+    /// A limit has slowed the client down, since this was last told.
+    SlowedDown {
+        times: u64,
+        /// For how long in all.
+        ms: u64,
+        /// By which limit the last time.
+        #[serde(flatten)]
+        by: SlowedByReport,
+    },
     /// A message of the client was not sent to the clients of a node, or it is not known whether they got it.
     NotReached {
         peer: String,
@@ -113,6 +126,16 @@ impl What {
         }
     }
 
+    /// The client was slowed down, in addition to what was told before.
+    pub(super) fn slowed_down(now: &SlowDowns, before: Option<&SlowDowns>) -> Self {
+        let (times, total) = before.map_or((0, Duration::ZERO), |it| (it.times, it.total));
+        Self::SlowedDown {
+            times: now.times.saturating_sub(times),
+            ms: millis_of(now.total.saturating_sub(total)),
+            by: now.by.report(),
+        }
+    }
+
     /// A client has joined or left a group.
     pub(crate) fn changed(change: GroupChange, group: &str) -> Self {
         let group = cut(group);
@@ -136,7 +159,7 @@ impl What {
             event: cut(event),
             ok: failure.is_none(),
             message: failure.map(cut),
-            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            ms: millis_of(took),
         }
     }
 }
@@ -181,5 +204,9 @@ impl Origin {
 /// Milliseconds since 1970.
 fn millis(at: Instant) -> u64 {
     let since = (clock::now() - at.elapsed()).duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    millis_of(since.unwrap_or_default())
+}
+
+fn millis_of(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

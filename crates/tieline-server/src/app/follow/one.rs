@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
@@ -14,14 +15,18 @@ use tokio::time::Instant;
 use super::{
     event::{FollowEvent, Origin, What},
     query::FollowQuery,
-    report::{FollowSettings, LABEL_BYTES},
+    report::{FollowSettings, FrameLabel, LABEL_BYTES},
 };
+use crate::app::{client_data, limits::slow_downs::SlowDowns};
 
 /// Most connections of one follow. More than this many of one user are rare, and each costs memory.
 const MAX_CONNECTIONS: usize = 16;
 
 /// Most frames of a connection that wait, and most other events of a follow.
 const MAX_WAITING: usize = 256;
+
+/// The shortest time between two events that tell that a client is slowed down: each message may be.
+const SLOW_DOWNS_EVERY: Duration = Duration::from_secs(1);
 
 /// About how many frames are told at once. With their payloads they have to fit an answer of a node.
 const MAX_TOLD: usize = 128;
@@ -48,6 +53,12 @@ struct State {
 struct Followed {
     connection: Connection,
     observation: Observation,
+    /// What the message is that is sent in pieces.
+    pieces: FrameLabel,
+    /// How it was slowed down when that was last told, or when it was added.
+    slowed: Option<SlowDowns>,
+    /// When that was last told.
+    slowed_told: Option<Instant>,
 }
 
 impl Follow {
@@ -77,6 +88,9 @@ impl Follow {
             state.followed.push(Followed {
                 connection: connection.clone(),
                 observation: connection.observe(MAX_WAITING, LABEL_BYTES),
+                pieces: FrameLabel::default(),
+                slowed: client_data::slow_downs(connection),
+                slowed_told: None,
             });
             what(Origin::of(connection))
         } else {
@@ -141,9 +155,12 @@ impl Followed {
         most: usize,
         events: &mut Vec<(Instant, FollowEvent)>,
     ) -> bool {
+        events.extend(self.slowed_down());
         let Self {
             connection,
             observation,
+            pieces,
+            ..
         } = self;
         for _ in 0..most {
             let Poll::Ready(next) = observation.poll_recv(cx) else {
@@ -157,10 +174,12 @@ impl Followed {
             };
             let at = Instant::from_std(observed.at);
             if observed.missed > 0 {
+                // The first piece of a message may be among them.
+                *pieces = FrameLabel::default();
                 let count = observed.missed;
                 events.push((at, FollowEvent::of(connection, at, What::Missed { count })));
             }
-            let report = settings.report(connection, &observed);
+            let report = settings.report(connection, &observed, pieces);
             let what = match observed.direction {
                 Direction::Received => What::Received(report),
                 Direction::Sent => What::Sent(report),
@@ -168,6 +187,25 @@ impl Followed {
             events.push((at, FollowEvent::of(connection, at, what)));
         }
         true
+    }
+}
+
+impl Followed {
+    /// That the client was slowed down, if it was since that was last told, and that is a while ago.
+    fn slowed_down(&mut self) -> Option<(Instant, FollowEvent)> {
+        let slowed = client_data::slow_downs(&self.connection)?;
+        let is_new = self.slowed.is_none_or(|told| told.times < slowed.times);
+        let is_early = self
+            .slowed_told
+            .is_some_and(|at| at.elapsed() < SLOW_DOWNS_EVERY);
+        if !is_new || is_early {
+            return None;
+        }
+        let what = What::slowed_down(&slowed, self.slowed.as_ref());
+        self.slowed = Some(slowed);
+        self.slowed_told = Some(Instant::now());
+        let at = slowed.since;
+        Some((at, FollowEvent::of(&self.connection, at, what)))
     }
 }
 

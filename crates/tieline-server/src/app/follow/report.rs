@@ -61,11 +61,23 @@ pub(crate) struct FrameReport {
 }
 
 impl FollowSettings {
-    /// What is told of a frame.
-    pub(super) fn report(&self, client: &Connection, observed: &Observed) -> FrameReport {
+    /// What is told of a frame. `pieces` is the label of the message that is in pieces: the first one has it, and the
+    /// others have no more than its rest. Only messages to clients are.
+    pub(super) fn report(
+        &self,
+        client: &Connection,
+        observed: &Observed,
+        pieces: &mut FrameLabel,
+    ) -> FrameReport {
         let payload = &observed.payload[..];
         let label = match observed.kind {
             FrameKind::Text | FrameKind::Binary => (self.label)(client, payload),
+            FrameKind::Fragment => {
+                if observed.begins_message {
+                    *pieces = (self.label)(client, payload);
+                }
+                pieces.clone()
+            }
             _ => FrameLabel::default(),
         };
         let shown = self.show_payloads.then(|| {

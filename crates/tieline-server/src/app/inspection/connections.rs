@@ -12,8 +12,9 @@ use tokio::task::yield_now;
 
 use super::census::SLICE;
 use crate::app::{
-    client_data::{PusherData, SharedClientData},
+    client_data::{self, PusherData, SharedClientData},
     hubs::HubHandle,
+    limits::slow_downs::{SlowDowns, SlowedByReport},
 };
 
 /// Most connections of a page.
@@ -56,11 +57,27 @@ pub(crate) struct ConnectionReport {
     pub(crate) since: Option<u32>,
     pub(crate) queued_frames: u64,
     pub(crate) queued_bytes: u64,
+    /// How it was slowed down by limits; `None` if it never was.
+    #[serde(default)]
+    pub(crate) slowed_down: Option<SlowDownReport>,
     /// The first of them, in order.
     pub(crate) groups: Vec<String>,
     pub(crate) group_count: u64,
     /// The first of them.
     pub(crate) roles: Vec<String>,
+}
+
+/// How a client was slowed down since it connected.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SlowDownReport {
+    /// Whether it is not read from at the moment.
+    now: bool,
+    times: u64,
+    /// In all.
+    seconds: f64,
+    /// By which limit the last time.
+    #[serde(flatten)]
+    by: SlowedByReport,
 }
 
 /// A page, of a node or of all.
@@ -103,6 +120,7 @@ impl ConnectionReport {
             },
             queued_frames: frames as u64,
             queued_bytes: bytes as u64,
+            slowed_down: client_data::slow_downs(connection).map(SlowDownReport::from),
             group_count: groups.len() as u64,
             groups: groups
                 .iter()
@@ -121,6 +139,17 @@ impl ConnectionReport {
         let names = self.groups.iter().chain(&self.roles);
         let user = self.user.as_deref().map_or(0, str::len);
         200 + user + names.map(String::len).sum::<usize>()
+    }
+}
+
+impl From<SlowDowns> for SlowDownReport {
+    fn from(slowed: SlowDowns) -> Self {
+        Self {
+            now: slowed.is_now(),
+            times: slowed.times,
+            seconds: (slowed.total.as_secs_f64() * 1000.0).round() / 1000.0,
+            by: slowed.by.report(),
+        }
     }
 }
 

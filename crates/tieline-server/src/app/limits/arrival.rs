@@ -6,7 +6,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use tieline::{Accept, Inbound, InboundLimit};
+use tieline::{Accept, Inbound};
 use tokio::time::Instant;
 
 use super::{
@@ -76,17 +76,19 @@ impl Arrival {
     }
 
     /// A client with the limits of its hub. They include what the configuration of the library says of every client.
-    pub(crate) fn apply_to<S>(self, accept: Accept<S>) -> Accept<S> {
+    /// With it comes what it uses up, unless nothing is limited.
+    pub(crate) fn apply_to<S>(self, accept: Accept<S>) -> (Accept<S>, Option<Arc<Quota>>) {
         let accept = self.limits.apply_to(accept);
-        let accept = accept.inbound(Inbound::default());
-        match self.connected() {
-            Some(limit) => accept.inbound_limit(limit),
-            None => accept,
+        let mut accept = accept.inbound(Inbound::default());
+        let quota = self.connected();
+        if let Some(quota) = &quota {
+            accept = accept.inbound_limit(Arc::<Quota>::clone(quota));
         }
+        (accept, quota)
     }
 
     /// What counts for as long as the client is connected; `None` if nothing does.
-    fn connected(self) -> Option<Arc<dyn InboundLimit>> {
+    fn connected(self) -> Option<Arc<Quota>> {
         let Self {
             quotas,
             limits,

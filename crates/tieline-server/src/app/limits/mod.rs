@@ -12,10 +12,12 @@ mod quota;
 mod quotas;
 mod requests;
 mod rules;
+pub(crate) mod slow_downs;
 mod table;
 
 pub(crate) use self::{
     arrival::{Arrival, LimitExceeded},
+    quota::Quota,
     quotas::Quotas,
     requests::{Attempt, TooManyRequests, whole_seconds},
     rules::HubLimits,

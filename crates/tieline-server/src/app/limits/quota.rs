@@ -13,6 +13,7 @@ use super::{
     counts::{Action, Limited, Scope},
     quotas::{Quotas, Who},
     rules::HubLimits,
+    slow_downs::{SlowDownCell, SlowDowns},
     table::Place,
 };
 use crate::config::sections::limits::ExcessPolicy;
@@ -22,13 +23,14 @@ use crate::config::sections::limits::ExcessPolicy;
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
-pub(super) struct Quota {
+pub(crate) struct Quota {
     quotas: Arc<Quotas>,
     limits: Arc<HubLimits>,
     who: Who,
     places: Box<[(Scope, Place)]>,
     own_messages: Bucket,
     own_bytes: Bucket,
+    slowed: SlowDownCell,
 }
 
 impl Quota {
@@ -45,7 +47,13 @@ impl Quota {
             places: places.into(),
             own_messages: Bucket::default(),
             own_bytes: Bucket::default(),
+            slowed: SlowDownCell::default(),
         }
+    }
+
+    /// How the client was slowed down; `None` if it never was.
+    pub(crate) fn slow_downs(&self) -> Option<SlowDowns> {
+        self.slowed.get()
     }
 
     /// What is limited, each with its bucket.
@@ -97,6 +105,9 @@ impl InboundLimit for Quota {
         // The end of a message decides about it.
         if messages > 0 || policy != Excess::Ask {
             self.quotas.counts.count(scope, limited, action, &self.who);
+        }
+        if policy == Excess::SlowDown {
+            self.slowed.add(scope, limited, now, wait);
         }
         InboundVerdict::Excess { policy, wait }
     }

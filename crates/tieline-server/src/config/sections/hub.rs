@@ -52,7 +52,7 @@ section! {
             without: "no maximum", live: true;
         max_message_rate_per_client: Option<u32> = None,
             "Maximum number of messages per second from a client.",
-            "About 350 bytes per connection; beyond it, `hub_defaults.rate_excess` applies.",
+            "About 450 bytes per connection; beyond it, `hub_defaults.rate_excess` applies.",
             without: "`limits.max_message_rate`", live: true;
         max_byte_rate: Option<Size<u32>> = None,
             "Maximum number of bytes per second from all clients of the hub on a node.",
@@ -64,7 +64,7 @@ section! {
             without: "no maximum", live: true;
         max_byte_rate_per_client: Option<Size<u32>> = None,
             "Maximum number of bytes per second from a client.",
-            "About 350 bytes per connection; beyond it, `hub_defaults.rate_excess` applies.",
+            "About 450 bytes per connection; beyond it, `hub_defaults.rate_excess` applies.",
             without: "`limits.max_byte_rate`", live: true;
         rate_excess: Option<ExcessPolicy> = None,
             "What happens if clients of the hub send more than a rate allows.",

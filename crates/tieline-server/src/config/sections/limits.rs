@@ -70,11 +70,11 @@ section! {
             flag: "compress";
         max_message_rate: Option<u32> = None,
             "Maximum number of messages per second from a client.",
-            "About 350 bytes per connection; beyond it, `limits.rate_excess` applies.",
+            "About 450 bytes per connection; beyond it, `limits.rate_excess` applies.",
             flag: "max-message-rate", library: "inbound.messages", without: "no maximum", live: true;
         max_byte_rate: Option<Size<u32>> = None,
             "Maximum number of bytes per second from a client.",
-            "About 350 bytes per connection; beyond it, `limits.rate_excess` applies.",
+            "About 450 bytes per connection; beyond it, `limits.rate_excess` applies.",
             flag: "max-byte-rate", library: "inbound.bytes", without: "no maximum", live: true;
         rate_burst: Duration = Inbound::default().burst,
             "The time whose messages and bytes may come at once.",

@@ -208,7 +208,6 @@ impl<H: Handler> RouteState<H> {
         let activity_timeout = pusher.apps.load().activity_timeout;
         let client = Client::new(place, hub.handle().clone(), protocol);
         let mut accept = Accept::new(Box::new(client))
-            .data(PusherData::new(hub.handle().clone()))
             .namespace(hub.name().as_str())
             .dialect(pusher.dialect.0)
             .first_message(outgoing::connected(id.as_str(), activity_timeout))
@@ -221,7 +220,8 @@ impl<H: Handler> RouteState<H> {
         if let Some(subprotocol) = request.subprotocols().next() {
             accept = accept.subprotocol(subprotocol);
         }
-        Ok(arrival.apply_to(accept))
+        let (accept, quota) = arrival.apply_to(accept);
+        Ok(accept.data(PusherData::new(hub.handle().clone(), quota)))
     }
 }
 

@@ -213,14 +213,13 @@ impl<E: Events> RouteState<E> {
         let dialect = subprotocol.as_deref();
         let dialect = dialect.and_then(|name| self.dialects.of_subprotocol(name));
         let language = dialect.map_or(Language::Simple(mode), |_| Language::Json);
-        let data = ClientData::new(roles, session.shared());
+        let shared = session.shared();
         let mut accept = Accept::new(Box::new(Client {
             language,
             hub: hub.handle().clone(),
             data: None,
             session,
         }))
-        .data::<SharedClientData>(Mutex::new(data))
         .namespace(hub.name().as_str())
         .id(id.clone())
         // They have been checked: each hub has its own.
@@ -237,9 +236,10 @@ impl<E: Events> RouteState<E> {
         if let Some(user) = user {
             accept = accept.user(user);
         }
-        Ok(groups
-            .into_iter()
-            .fold(arrival.apply_to(accept), Accept::group))
+        let (accept, quota) = arrival.apply_to(accept);
+        let data = ClientData::new(roles, shared, quota);
+        let accept = accept.data::<SharedClientData>(Mutex::new(data));
+        Ok(groups.into_iter().fold(accept, Accept::group))
     }
 
     /// Who a client is: whom its token or certificate names, or itself without either, and then what the event

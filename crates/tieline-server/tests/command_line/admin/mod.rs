@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod dashboard;
 mod documentation;
+mod handshakes;
 mod metrics;
 
 use std::{

@@ -6,6 +6,7 @@ mod source;
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
     time::{Duration, Instant},
@@ -187,8 +188,13 @@ fn run_of_everything(form: Form, level: &str) -> Vec<Node> {
     vec![node, drained, killed]
 }
 
-/// Clients that come and go, and one that breaks the protocol.
+/// Clients that come and go, one that breaks the protocol, and one that speaks another.
 fn clients(node: &mut Node, address: &str) {
+    let mut stranger = TcpStream::connect(address).unwrap();
+    stranger.write_all(b"\x16\x03\x01\r\n\r\n").unwrap();
+    let failed = node.expect("connection failed before a request");
+    assert_eq!(failed.fields["reason"], "request");
+    node.expect("handshakes are failing");
     let path = format!(
         "/client/hubs/chat?code={IN_URL}&access_token={}",
         token(json!({"sub": "ada"}))
@@ -258,6 +264,7 @@ fn the_documentation_has_every_message() {
         "connection accepted",
         "connection refused",
         "connection ended",
+        "connection failed before a request",
     ];
     let mut expected = messages.clone();
     expected.extend(debug.map(str::to_owned));

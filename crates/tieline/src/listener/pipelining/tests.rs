@@ -170,7 +170,7 @@ async fn serve(stream: Counted, routes: Router) {
         client_certificate: None,
     };
     let never = CancellationToken::new();
-    server
+    let _ = server
         .serve_http(stream, accept_info, guard.place(), routes, never)
         .await;
 }

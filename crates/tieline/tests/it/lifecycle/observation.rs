@@ -60,6 +60,10 @@ fn frames_of_both_directions_are_observed_in_order_until_the_end() {
             let observed = next(&mut observation).await;
             assert_eq!(what(&observed), expected);
             assert_eq!(observed.missed, 0);
+            assert_eq!(
+                observed.begins_message,
+                matches!(observed.kind, Text | Binary)
+            );
             assert!(observed.at >= begun);
         }
         assert_eq!(observation.recv().await, None);
@@ -129,9 +133,10 @@ fn pieces_of_a_message_and_what_waits_behind_them_are_observed() {
         drop(connection.emit("behind"));
         message.finish().unwrap();
         client.text().await;
-        for (kind, len) in [(Fragment, 4), (Text, 6), (Fragment, 0)] {
+        for expected in [(Fragment, 4, true), (Text, 6, true), (Fragment, 0, false)] {
             let observed = next(&mut observation).await;
-            assert_eq!((observed.kind, observed.len), (kind, len));
+            let seen = (observed.kind, observed.len, observed.begins_message);
+            assert_eq!(seen, expected);
         }
     });
 }

@@ -5,6 +5,7 @@ mod axum;
 #[cfg(feature = "tls")]
 mod certificates;
 mod descriptors;
+mod failures;
 mod farewells;
 mod proxies;
 mod requests;

@@ -3,7 +3,7 @@
 import { ApiError, get, pathOf, post } from "./api.js";
 import { byId, element, reconcile, setText } from "./dom.js";
 import { Follow } from "./follow.js";
-import { ago, bytes, count, frames, moment, visible } from "./format.js";
+import { ago, bytes, count, frames, moment, slowed, visible } from "./format.js";
 import { explained, Poll } from "./poll.js";
 
 const PERIOD_MS = 2_000;
@@ -15,6 +15,7 @@ const FACTS = [
   ["Node", ({ node }) => node],
   ["Connected", ({ since }) => since && `${ago(since)} ago, at ${moment(since)}`],
   ["Protocol", ({ wire, subprotocol }) => [wire, subprotocol].filter(Boolean).join(", ")],
+  ["Slowed down", ({ slowed_down: it }) => it && `${it.now ? "now; " : ""}${slowed({ ...it, ms: it.seconds * 1000 })}`],
   ["Waiting for it", (connection) => `${frames(connection.queued_frames)}, ${bytes(connection.queued_bytes)}`],
 ];
 

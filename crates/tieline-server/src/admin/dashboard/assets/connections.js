@@ -28,6 +28,7 @@ export class Connections {
       number("Connected", ({ since }) => since ? ago(since) : "—"),
       number("Groups", (connection) => count(connection.group_count)),
       number("Waiting", (connection) => bytes(connection.queued_bytes)),
+      whole("Limits", ({ slowed_down: it }) => (it?.now ? "slowed down" : "")),
     ],
     key: ({ hub, id, node }) => JSON.stringify([hub, id, node]),
     empty: "No connection fits.",

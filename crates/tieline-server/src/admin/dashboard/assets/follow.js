@@ -2,7 +2,7 @@
 
 import { lines } from "./api.js";
 import { byId, element, setText } from "./dom.js";
-import { bytes, count, visible } from "./format.js";
+import { bytes, count, slowed, visible } from "./format.js";
 import { explained } from "./poll.js";
 
 // What is older is dropped, also while the list is paused.
@@ -17,6 +17,7 @@ const KINDS = {
   joined: ["joined", ""],
   left: ["left", ""],
   refused: ["refused", "bad"],
+  slowed_down: ["slowed down", "warn"],
   not_reached: ["not reached", "bad"],
   closed: ["closed", "warn"],
   not_followed: ["not followed", "warn"],
@@ -158,6 +159,8 @@ function described(event) {
       return `${event.error}: ${event.message}`;
     case "handled":
       return `${event.event}, ${event.ms} ms${event.message ? `: ${event.message}` : ""}`;
+    case "slowed_down":
+      return slowed(event);
     case "not_reached":
       return `${event.peer}: ${event.message}`;
     case "closed":
@@ -174,7 +177,8 @@ function described(event) {
 /** A frame in the words of its wire, if it has some. */
 function framed({ type, frame, from, group, event, ack_id: ack, success, error, bytes: size }) {
   const outcome = { true: "ok", false: `failed ${error ?? ""}`.trim() }[success];
-  const words = [type ?? frame, from && `from ${from}`, group, event, ack !== undefined && `ack ${ack}`, outcome];
+  const kind = type && frame === "fragment" ? `fragment of ${type}` : (type ?? frame);
+  const words = [kind, from && `from ${from}`, group, event, ack !== undefined && `ack ${ack}`, outcome];
   return `${words.filter(Boolean).join(" ")}, ${bytes(size)}`;
 }
 

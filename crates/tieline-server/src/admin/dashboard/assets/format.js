@@ -33,6 +33,10 @@ export const visible = (name) =>
 
 export const frames = (value) => `${count(value)} ${value === 1 ? "frame" : "frames"}`;
 
+/** How often, for how long and by which limit a client was slowed down. */
+export const slowed = ({ times, ms, scope, limit }) =>
+  `${count(times)} ${times === 1 ? "time" : "times"}, ${tenths.format(ms / 1000)} s, by the limit on ${limit} of the ${scope}`;
+
 /** The two largest units: "3 d 4 h", "5 min 3 s". */
 export function duration(seconds) {
   const total = Math.max(0, Math.floor(seconds));

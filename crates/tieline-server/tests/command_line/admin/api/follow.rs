@@ -1,6 +1,7 @@
 //! One client followed live, by the API and by `tieline trace`.
 
 mod refused;
+mod slowed;
 
 use std::{
     io::{BufRead, BufReader},
