@@ -105,8 +105,19 @@ impl Slot {
         }
     }
 
+    /// Whether connections wait for a decision, or are in by one.
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.connections > 0 && !self.is_refused
+    }
+
     /// Whether nothing is left to remember.
     pub(super) fn is_over(&self) -> bool {
         self.connections == 0 && self.known == Known::Absent && !self.is_in_flight
     }
+}
+
+/// Whether a limit lets in more than another.
+pub(super) fn is_wider(one: Option<u32>, other: Option<u32>) -> bool {
+    let most = |limit: Option<u32>| limit.unwrap_or(u32::MAX);
+    most(one) > most(other)
 }

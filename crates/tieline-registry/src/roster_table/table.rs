@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict},
+    slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict, is_wider},
     slots::Slots,
 };
 use crate::roster::{
@@ -35,8 +35,9 @@ pub struct RosterTable {
     due: BTreeMap<Duration, Vec<SlotKey>>,
     /// Who stays while the registry holds.
     held: Vec<SlotKey>,
-    /// The items of the put in flight, in order.
+    /// The items of the put in flight, in order, and its limit.
     in_flight: Vec<InFlight>,
+    in_flight_limit: Option<u32>,
     is_in_flight: bool,
 }
 
@@ -56,7 +57,8 @@ impl RosterTable {
         self.enter_limited(roster, (user, info), self.limit)
     }
 
-    /// The same with another limit.
+    /// The same with another limit. Connections of a user that wait for one decision are decided together, by the widest
+    /// of their limits: were the user let in by that one, no limit would refuse the others.
     pub fn enter_limited(
         &mut self,
         roster: &RosterName,
@@ -66,8 +68,11 @@ impl RosterTable {
         let key = self.slots.key(roster, user);
         let slot = self.slots.get_or_insert(&key);
         let is_new_info = !info.is_empty() && slot.info.as_deref() != Some(info);
+        let is_narrower = slot.is_asked_for() && is_wider(slot.limit, limit);
+        if !is_narrower {
+            slot.limit = limit;
+        }
         slot.connections += 1;
-        slot.limit = limit;
         slot.is_refused = false;
         if is_new_info {
             slot.info = Some(info.into());
@@ -277,6 +282,7 @@ impl RosterTable {
 
     fn apply(&mut self, item: InFlight, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
         let InFlight { key, op, info } = item;
+        let limit = self.in_flight_limit;
         let slot = self.slots.get_mut(&key)?;
         slot.is_in_flight = false;
         let verdict = match (op, outcome) {
@@ -287,11 +293,18 @@ impl RosterTable {
                 } else {
                     self.held.push(key.clone());
                 }
-                None
+                // Who came meanwhile is there, unless it has said something new: that is put, and answered.
+                let stands = slot.known == Known::Mine && !slot.is_fresh;
+                stands.then_some(Verdict::Entered)
             }
             (PutOp::Leave, _) => {
                 slot.known = Known::Absent;
                 (slot.is_fresh, slot.is_confirmed) = (slot.connections > 0, false);
+                None
+            }
+            (_, ItemOutcome::Full) if slot.is_asked_for() && is_wider(slot.limit, limit) => {
+                // For whoever came meanwhile it may not be: it is asked again.
+                slot.known = Known::Absent;
                 None
             }
             (_, ItemOutcome::Full) => {

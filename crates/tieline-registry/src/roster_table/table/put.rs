@@ -36,6 +36,7 @@ impl RosterTable {
         }
         self.number += 1;
         self.is_in_flight = true;
+        self.in_flight_limit = limit;
         Some(Put {
             number: self.number,
             acknowledged: self.acknowledged,
