@@ -173,7 +173,9 @@ impl Presence {
         self.enter_roster(roster, user, info).await
     }
 
-    /// A connection of a user is not in a group of this node any more. Does nothing if it was not.
+    /// A connection of a user is not in a group of this node any more. Does nothing if it was not. Call it once
+    /// [`enter`](Self::enter) has answered, or its future is dropped: a refusal that nobody has heard yet has taken
+    /// back the connection already.
     pub fn exit(&self, group: &str, user: &str, exit: Exit) {
         if let Ok(roster) = self.roster_of(RosterKind::Members, group) {
             self.exit_roster(&roster, user, exit);
