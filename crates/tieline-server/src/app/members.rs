@@ -93,9 +93,9 @@ pub(crate) fn update(
 /// clients of the app have said stays.
 fn ask(hub: &HubHandle, group: &str, user: &str) -> Option<Verdict> {
     let presence = hub.member_limits()?.of(hub.presence()?);
-    let (group, user) = (group.to_owned(), user.to_owned());
+    let (group, user) = (group.to_owned(), Arc::<str>::from(user));
     Some(Box::pin(
-        async move { presence.enter(&group, &user, "").await },
+        async move { presence.enter(&group, user, "").await },
     ))
 }
 

@@ -92,12 +92,12 @@ struct Stage {
     table: RosterTable,
     /// Those that count.
     connections: Vec<Connection>,
-    /// The users of those that were refused.
-    refused: Vec<usize>,
+    /// Those that were refused.
+    refused: Vec<Connection>,
     said: usize,
     sent: Option<Put>,
-    /// The limits of the connections of each user that have come since it was last decided.
-    undecided: [Vec<Option<u32>>; USERS.len()],
+    /// The limits of the connections of each user that have come since there was none.
+    came: [Vec<Option<u32>>; USERS.len()],
     holds: bool,
     /// Users in the roster under the term, and under the old one.
     entries: BTreeSet<String>,
@@ -124,13 +124,12 @@ impl Stage {
             }
             Step::Exit(user, which, late) => self.exit(user, which, late),
             Step::Unheard => {
-                if let Some(user) = self.refused.pop() {
-                    self.connections.push(Connection {
-                        user,
-                        told: Told::Pending,
-                        limit: None,
-                    });
-                    self.table.keep_refused(&lobby(), USERS[user]);
+                if let Some(unheard) = self.refused.pop() {
+                    let Connection { user, limit, .. } = unheard;
+                    self.came[user].push(limit);
+                    let told = Told::Pending;
+                    self.connections.push(Connection { told, ..unheard });
+                    self.table.keep_refused(&lobby(), USERS[user], limit);
                 }
             }
             Step::Send => self.send(),
@@ -156,11 +155,9 @@ impl Stage {
         } else {
             String::new()
         };
-        let stands = (self.table).enter_limited(&lobby(), (USERS[user], &info), limit);
+        let stands = (self.table).enter_limited(&lobby(), (USERS[user], &*info), limit);
         let told = if stands { Told::Entered } else { Told::Nothing };
-        if !stands {
-            self.undecided[user].push(limit);
-        }
+        self.came[user].push(limit);
         self.connections.push(Connection { user, told, limit });
     }
 
@@ -178,10 +175,9 @@ impl Stage {
         }
     }
 
-    /// Whoever has nobody left is decided anew.
     fn forget(&mut self, user: usize) {
         if self.count(user, |_| true) == 0 {
-            self.undecided[user].clear();
+            self.came[user].clear();
         }
     }
 
@@ -194,10 +190,11 @@ impl Stage {
             return;
         };
         for item in &put.items {
-            let own = &self.undecided[user_of(&item.user)];
             if item.op == PutOp::Enter && !self.has(&item.user) {
-                let widest = own.iter().copied().max_by_key(|limit| most(*limit));
-                assert_eq!(Some(put.limit), widest, "that of one, and of each");
+                let user = user_of(&item.user);
+                let mut waits = self.connections.iter().filter(|one| one.waits(user));
+                assert!(waits.all(|one| most(one.limit) <= most(put.limit)));
+                assert!(self.came[user].contains(&put.limit), "that of nobody");
             }
         }
     }
@@ -240,7 +237,6 @@ impl Stage {
     fn answer(&mut self, reply: Option<PutReply>, limit: Option<u32>) {
         for settled in self.table.on_reply(reply, self.now) {
             let user = user_of(&settled.user);
-            self.undecided[user].clear();
             if settled.verdict == Verdict::Entered {
                 let told = self.connections.iter_mut().filter(|one| one.waits(user));
                 told.for_each(|one| one.told = Told::Entered);
@@ -252,7 +248,7 @@ impl Stage {
             for one in told {
                 assert!(most(one.limit) <= most(limit), "refused by another limit");
                 self.table.exit(&lobby(), &settled.user, Duration::ZERO);
-                self.refused.push(user);
+                self.refused.push(one);
             }
             self.forget(user);
         }

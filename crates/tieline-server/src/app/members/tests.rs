@@ -211,7 +211,7 @@ impl Stage {
             self.others.exit(GROUP, &user(number), Exit::Left);
         }
         for number in self.are_there..count {
-            let entered = self.others.enter(GROUP, &user(number), "").await;
+            let entered = self.others.enter(GROUP, user(number), "").await;
             if entered.unwrap() == EnterOutcome::Full {
                 self.are_there = number;
                 return;
