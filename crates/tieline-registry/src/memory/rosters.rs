@@ -4,6 +4,7 @@
 //! have an entry of it; a change of who is in a roster and its transition in the journal are one step.
 
 mod readers;
+mod terms;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -16,6 +17,7 @@ use std::{
 
 use uuid::Uuid;
 
+use self::terms::{TermNumber, Terms};
 use crate::{
     by_user::ByUser,
     roster::{
@@ -38,8 +40,10 @@ type Entry = (RosterName, Arc<str>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rosters {
     terms: HashMap<Uuid, TermState>,
+    /// That of the next term.
+    next_term: TermNumber,
     /// Terms that are over, with what is left to remove.
-    buried: BTreeMap<Uuid, BTreeSet<Entry>>,
+    buried: BTreeMap<Uuid, (TermNumber, BTreeSet<Entry>)>,
     members: BTreeMap<RosterName, ByUser<Seat>>,
     journal: VecDeque<Recorded>,
     /// Who is the dispatcher, and how far it has come.
@@ -53,6 +57,7 @@ pub(super) struct Rosters {
 
 #[derive(Debug, Clone)]
 struct TermState {
+    own: TermNumber,
     /// When the lease runs out, in µs.
     expiry: u64,
     /// That of its last put.
@@ -67,50 +72,6 @@ struct Seat {
     /// Whose entries it has. What a term has is looked for when it ends: a list for each would take as much again.
     terms: Terms,
     info: Arc<str>,
-}
-
-/// At least one term. Most users are at one node.
-#[derive(Debug, Clone)]
-enum Terms {
-    One(Uuid),
-    #[expect(
-        clippy::box_collection,
-        reason = "whoever is at one node pays for the size of both"
-    )]
-    Several(Box<BTreeSet<Uuid>>),
-}
-
-impl Terms {
-    fn contains(&self, term: &Uuid) -> bool {
-        match self {
-            Self::One(one) => one == term,
-            Self::Several(terms) => terms.contains(term),
-        }
-    }
-
-    fn insert(&mut self, term: Uuid) {
-        match self {
-            Self::One(one) if *one == term => {}
-            Self::One(one) => *self = Self::Several(Box::new(BTreeSet::from([*one, term]))),
-            Self::Several(terms) => _ = terms.insert(term),
-        }
-    }
-
-    /// The last one stays.
-    fn remove(&mut self, term: &Uuid) {
-        if let Self::Several(terms) = self
-            && terms.len() > 1
-        {
-            terms.remove(term);
-        }
-    }
-
-    fn is_only(&self, term: &Uuid) -> bool {
-        match self {
-            Self::One(one) => one == term,
-            Self::Several(terms) => terms.len() == 1 && terms.contains(term),
-        }
-    }
 }
 
 /// A transition, or the mark with which a journal begins.
@@ -159,10 +120,15 @@ impl Rosters {
             return OpenReply::Lost;
         }
         let expiry = now.saturating_add(micros(term.time_to_live()));
-        let state = self.terms.entry(term.name).or_insert(TermState {
-            expiry,
-            number: 0,
-            entries: 0,
+        let state = self.terms.entry(term.name).or_insert_with(|| {
+            let own = self.next_term;
+            self.next_term += 1;
+            TermState {
+                own,
+                expiry,
+                number: 0,
+                entries: 0,
+            }
         });
         state.expiry = expiry;
         let stands = state.number;
@@ -211,13 +177,13 @@ impl Rosters {
     }
 
     fn bury(&mut self, name: Uuid) {
-        if self.terms.remove(&name).is_some() {
+        if let Some(TermState { own: term, .. }) = self.terms.remove(&name) {
             let rosters = self.members.iter();
             let entries = rosters.flat_map(|(roster, seats)| {
-                let own = seats.iter().filter(|(_, seat)| seat.terms.contains(&name));
+                let own = seats.iter().filter(|(_, seat)| seat.terms.contains(term));
                 own.map(|(user, _)| (roster.clone(), Arc::clone(user)))
             });
-            self.buried.insert(name, entries.collect());
+            self.buried.insert(name, (term, entries.collect()));
         }
     }
 
@@ -231,8 +197,8 @@ impl Rosters {
         let expired: Vec<_> = expired.map(|(name, _)| *name).collect();
         expired.into_iter().for_each(|name| self.bury(name));
         if let Some(mut first) = self.buried.first_entry() {
-            let term = *first.key();
-            let entries = first.get_mut();
+            let (term, entries) = first.get_mut();
+            let term = *term;
             let chunk: Vec<_> = (0..CHUNK).map_while(|_| entries.pop_first()).collect();
             if entries.is_empty() {
                 first.remove();
@@ -278,20 +244,20 @@ impl Rosters {
         limit: Option<u32>,
         now: u64,
     ) -> ItemOutcome {
-        let name = term.name;
         let seats = self.members.get(&item.roster);
         let seat = seats.and_then(|seats| seats.get(&item.user));
-        let Some(state) = self.terms.get_mut(&name) else {
+        let Some(state) = self.terms.get_mut(&term.name) else {
             return ItemOutcome::Done;
         };
-        let is_new = !seat.is_some_and(|seat| seat.terms.contains(&name));
+        let own = state.own;
+        let is_new = !seat.is_some_and(|seat| seat.terms.contains(own));
         if item.op == PutOp::Leave {
-            if self.hold > now && seat.is_some_and(|seat| seat.terms.is_only(&name)) {
+            if self.hold > now && seat.is_some_and(|seat| seat.terms.is_only(own)) {
                 return ItemOutcome::Later;
             }
             if !is_new {
                 state.entries -= 1;
-                self.leave(name, &item.roster, &item.user);
+                self.leave(own, &item.roster, &item.user);
             }
             return ItemOutcome::Done;
         }
@@ -305,11 +271,11 @@ impl Rosters {
             // Somebody is still entering what was lost.
             self.hold = self.hold.max(now.saturating_add(micros(term.lease) / 3));
         }
-        self.enter(name, item);
+        self.enter(own, item);
         ItemOutcome::Done
     }
 
-    fn enter(&mut self, term: Uuid, item: &PutItem) {
+    fn enter(&mut self, term: TermNumber, item: &PutItem) {
         let seats = self.members.entry(item.roster.clone()).or_default();
         let kind = match seats.get_mut(&item.user) {
             None => {
@@ -335,15 +301,15 @@ impl Rosters {
     }
 
     /// The entry that a term has of a user is gone.
-    fn leave(&mut self, term: Uuid, roster: &RosterName, user: &Arc<str>) {
+    fn leave(&mut self, term: TermNumber, roster: &RosterName, user: &Arc<str>) {
         let Some(seats) = self.members.get_mut(roster) else {
             return;
         };
         let Some(seat) = seats.get_mut(user) else {
             return;
         };
-        if !seat.terms.is_only(&term) {
-            seat.terms.remove(&term);
+        if !seat.terms.is_only(term) {
+            seat.terms.remove(term);
             return;
         }
         seats.remove(user);

@@ -60,7 +60,7 @@ use super::{client::ReconnectingClient, keys::Keys};
 /// | `T:pn:TERM` | set: the entries of a term |
 /// | `T:pr:ROSTER` | hash: user → how many terms have it, and the information about it |
 /// | `T:pi` | set: the rosters that have members |
-/// | `T:pj` | stream: the journal, about 65,536 transitions of 92 bytes |
+/// | `T:pj` | stream: the journal, about 65,536 transitions of 100 bytes |
 /// | `T:pb`, `T:ph` | hashes: the last beat, and the dispatcher |
 ///
 /// A [value](crate::Values) is a key of its own:

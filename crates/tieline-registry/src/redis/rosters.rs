@@ -3,6 +3,7 @@
 //! Owns the encoding of each operation of [`Rosters`]. What they mean is in the scripts.
 
 use std::{
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -89,19 +90,21 @@ impl RedisRegistry {
     async fn do_put(&self, term: &Term, put: &Put) -> Result<PutReply, RegistryError> {
         const OPERATION: &str = "put users in rosters";
         let name = name(term);
-        let rosters = put.items.iter().map(|item| item.roster.as_str());
-        let rosters: Vec<_> = rosters.collect();
+        let (rosters, places) = places(put);
         let mut call = PUT.call_presence(&self.keys, Some(&name), &rosters);
         call.arg(&name).arg(millis(term.lease));
         call.arg(put.number).arg(put.acknowledged);
         call.arg(put.limit.unwrap_or(0));
-        for item in &put.items {
+        for roster in &rosters {
+            call.arg(roster);
+        }
+        for (item, place) in put.items.iter().zip(places) {
             let op = match item.op {
                 PutOp::Enter => "+",
                 PutOp::Reenter => "=",
                 PutOp::Leave => "-",
             };
-            call.arg(op).arg(item.roster.as_str());
+            call.arg(format!("{op}{place}"));
             call.arg(&*item.user).arg(&*item.info);
         }
         let mut reply = self.reply(OPERATION, call).await?;
@@ -308,6 +311,20 @@ impl Rosters for RedisRegistry {
     }
 }
 
+/// The rosters of a put, and the place of that of each item among them, from 1.
+fn places(put: &Put) -> (Vec<&str>, Vec<usize>) {
+    let (mut rosters, mut known) = (Vec::new(), HashMap::new());
+    let places = put.items.iter().map(|item| {
+        let roster = item.roster.as_str();
+        *known.entry(roster).or_insert_with(|| {
+            rosters.push(roster);
+            rosters.len()
+        })
+    });
+    let places = places.collect();
+    (rosters, places)
+}
+
 /// An entry of the journal with its place; `None` for the mark with which a journal begins.
 fn record(
     operation: &'static str,
@@ -316,30 +333,28 @@ fn record(
     let mut record = ReplyReader::new(operation, value)?;
     let place = record.text()?;
     let mut fields = ReplyReader::new(operation, record.next()?)?;
-    let mut field = || {
-        fields.text()?;
-        fields.text()
-    };
-    let (kind, roster, user, info) = (field()?, field()?, field()?, field()?);
-    let count = field()?;
+    let mut field = || fields.text();
+    let (roster, user, what, info) = (field()?, field()?, field()?, field()?);
     let mut digest = DefaultHasher::new();
-    (&kind, &roster, &user, &info, &count).hash(&mut digest);
+    (&roster, &user, &what, &info).hash(&mut digest);
     let position = Position::new(place).with_digest(digest.finish());
-    let kind = match kind.as_str() {
+    let unexpected = || unexpected_reply(operation);
+    let (kind, count) = what.split_at_checked(1).ok_or_else(unexpected)?;
+    let kind = match kind {
         "!" => return Ok((position, None)),
         "+" => TransitionKind::Joined,
         "-" => TransitionKind::Left,
         "~" => TransitionKind::Changed,
-        _ => return Err(unexpected_reply(operation)),
+        _ => return Err(unexpected()),
     };
     let roster = RosterName::from_text(roster);
     let entry = JournalEntry {
         position: position.clone(),
         kind,
-        roster: roster.ok_or_else(|| unexpected_reply(operation))?,
+        roster: roster.ok_or_else(unexpected)?,
         user: user.into(),
         info: info.into(),
-        count: count.parse().map_err(|_| unexpected_reply(operation))?,
+        count: count.parse().map_err(|_| unexpected())?,
     };
     Ok((position, Some(entry)))
 }

@@ -19,11 +19,16 @@ impl Slots {
     }
 
     /// The key of a slot, of the names that are here, if they are.
-    pub(super) fn key(&self, roster: &RosterName, user: &str) -> SlotKey {
+    pub(super) fn key(
+        &self,
+        roster: &RosterName,
+        user: impl AsRef<str> + Into<Arc<str>>,
+    ) -> SlotKey {
         match self.rosters.get_key_value(roster) {
             None => (roster.clone(), user.into()),
             Some((roster, slots)) => {
-                let own = slots.entry(user).map(|(user, _)| Arc::clone(user));
+                let own = slots.entry(user.as_ref());
+                let own = own.map(|(user, _)| Arc::clone(user));
                 (roster.clone(), own.unwrap_or_else(|| user.into()))
             }
         }

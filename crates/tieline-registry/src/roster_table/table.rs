@@ -4,11 +4,12 @@ mod put;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use super::{
-    slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict},
+    slot::{InFlight, Known, Settled, Slot, SlotKey, Stage, Verdict},
     slots::Slots,
 };
 use crate::roster::{
@@ -35,8 +36,9 @@ pub struct RosterTable {
     due: BTreeMap<Duration, Vec<SlotKey>>,
     /// Who stays while the registry holds.
     held: Vec<SlotKey>,
-    /// The items of the put in flight, in order.
+    /// The items of the put in flight, in order, and its limit.
     in_flight: Vec<InFlight>,
+    in_flight_limit: Option<u32>,
     is_in_flight: bool,
 }
 
@@ -56,21 +58,24 @@ impl RosterTable {
         self.enter_limited(roster, (user, info), self.limit)
     }
 
-    /// The same with another limit.
+    /// The same with another limit, and texts that the table shares. Connections of a user that wait for one decision are decided together, by the widest
+    /// of their limits: were the user let in by that one, no limit would refuse the others.
     pub fn enter_limited(
         &mut self,
         roster: &RosterName,
-        (user, info): (&str, &str),
+        (user, info): (impl Into<Arc<str>>, impl Into<Arc<str>>),
         limit: Option<u32>,
     ) -> bool {
+        let (user, info) = (user.into(), info.into());
         let key = self.slots.key(roster, user);
         let slot = self.slots.get_or_insert(&key);
-        let is_new_info = !info.is_empty() && slot.info.as_deref() != Some(info);
-        slot.connections += 1;
-        slot.limit = limit;
-        slot.is_refused = false;
+        let is_new_info = !info.is_empty() && slot.info.as_ref() != Some(&info);
+        slot.add(limit);
+        if slot.known == Known::Refused {
+            slot.known = Known::Absent;
+        }
         if is_new_info {
-            slot.info = Some(info.into());
+            slot.info = Some(info);
         }
         if is_new_info || slot.known == Known::Absent {
             slot.is_fresh = true;
@@ -79,7 +84,7 @@ impl RosterTable {
         if slot.known == Known::Later {
             slot.known = Known::Mine;
         }
-        let stands = slot.known == Known::Mine && !slot.is_fresh && !slot.is_in_flight;
+        let stands = slot.known == Known::Mine && !slot.is_fresh && slot.stage != Stage::InFlight;
         self.queue(&key, Duration::ZERO);
         stands
     }
@@ -90,11 +95,10 @@ impl RosterTable {
         let Some(slot) = self.slots.get_mut(&key) else {
             return;
         };
-        slot.connections = slot.connections.saturating_sub(1);
+        slot.remove(due);
         if slot.connections > 0 {
             return;
         }
-        slot.due = due;
         if slot.is_over() {
             self.slots.remove(&key);
         } else {
@@ -102,14 +106,16 @@ impl RosterTable {
         }
     }
 
-    /// A connection that was told that the roster is full, and has exited for it, did not hear it: it counts again, and
-    /// exits later. The registry is not asked for it.
-    pub fn keep_refused(&mut self, roster: &RosterName, user: &str) {
+    /// A connection with this limit that was told that the roster is full, and has exited for it, did not hear it: it
+    /// counts again, and exits later. The registry is not asked for it.
+    pub fn keep_refused(&mut self, roster: &RosterName, user: &str, limit: Option<u32>) {
         let key = self.slots.key(roster, user);
         let is_new = self.slots.get(roster, user).is_none();
         let slot = self.slots.get_or_insert(&key);
-        slot.connections += 1;
-        slot.is_refused |= is_new;
+        slot.add(limit);
+        if is_new {
+            slot.known = Known::Refused;
+        }
     }
 
     /// How many connections of a user are in a group at this node.
@@ -142,8 +148,9 @@ impl RosterTable {
     /// The old term, once everything stands under the new one: it is to be ended.
     pub fn take_ended(&mut self) -> Option<Term> {
         // Who is refused has no entry, and gets none.
-        let stands =
-            |slot: &Slot| slot.connections == 0 || slot.is_refused || slot.known == Known::Mine;
+        let stands = |slot: &Slot| {
+            slot.connections == 0 || matches!(slot.known, Known::Refused | Known::Mine)
+        };
         let ended = self.term.is_some() && self.old.is_some();
         if ended && !self.is_in_flight && self.slots.iter().all(|(_, slot)| stands(slot)) {
             return self.old.take();
@@ -187,13 +194,17 @@ impl RosterTable {
     }
 
     fn queue(&mut self, key: &SlotKey, now: Duration) {
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_queued) else {
+        let Some(slot) = self
+            .slots
+            .get_mut(key)
+            .filter(|slot| slot.stage != Stage::Queued)
+        else {
             return;
         };
         let Some(op) = slot.wanted(now) else {
             return;
         };
-        slot.is_queued = true;
+        slot.stage = Stage::Queued;
         let queue = match op {
             PutOp::Enter | PutOp::Leave => &mut self.fresh,
             PutOp::Reenter => &mut self.again,
@@ -265,11 +276,11 @@ impl RosterTable {
     /// nodes are entered there first.
     pub fn postpone(&mut self, due: Duration) {
         let slots = self.slots.iter();
-        let going = slots.filter(|(_, slot)| slot.connections == 0 && slot.due < due);
+        let going = slots.filter(|(_, slot)| slot.connections == 0 && slot.due() < due);
         let going: Vec<_> = going.map(|(key, _)| key).collect();
         for key in &going {
             if let Some(slot) = self.slots.get_mut(key) {
-                slot.due = due;
+                slot.set_due(due);
             }
         }
         self.due.entry(due).or_default().extend(going);
@@ -277,8 +288,9 @@ impl RosterTable {
 
     fn apply(&mut self, item: InFlight, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
         let InFlight { key, op, info } = item;
+        let limit = self.in_flight_limit;
         let slot = self.slots.get_mut(&key)?;
-        slot.is_in_flight = false;
+        slot.stage = Stage::Rests;
         let verdict = match (op, outcome) {
             (PutOp::Leave, ItemOutcome::Later) => {
                 slot.known = Known::Later;
@@ -287,16 +299,23 @@ impl RosterTable {
                 } else {
                     self.held.push(key.clone());
                 }
-                None
+                // Who came meanwhile is there, unless it has said something new: that is put, and answered.
+                let stands = slot.known == Known::Mine && !slot.is_fresh;
+                stands.then_some(Verdict::Entered)
             }
             (PutOp::Leave, _) => {
                 slot.known = Known::Absent;
                 (slot.is_fresh, slot.is_confirmed) = (slot.connections > 0, false);
                 None
             }
+            (_, ItemOutcome::Full) if slot.is_wider_than(limit) => {
+                // For whoever came meanwhile it may not be: it is asked again.
+                slot.known = Known::Absent;
+                None
+            }
             (_, ItemOutcome::Full) => {
                 // Whoever was told that it is pending still counts, and exits.
-                (slot.known, slot.is_refused) = (Known::Absent, true);
+                slot.known = Known::Refused;
                 Some(Verdict::Full)
             }
             _ => {
@@ -318,7 +337,7 @@ impl RosterTable {
     fn doubt(&mut self, items: Vec<InFlight>, now: Duration) {
         for InFlight { key, .. } in items {
             if let Some(slot) = self.slots.get_mut(&key) {
-                slot.is_in_flight = false;
+                slot.stage = Stage::Rests;
                 slot.known = Known::Unknown;
             }
             self.queue(&key, now);
@@ -337,7 +356,7 @@ impl RosterTable {
         self.in_flight.clear();
         self.is_in_flight = false;
         self.slots.retain(|slot| {
-            (slot.known, slot.is_queued, slot.is_in_flight) = (Known::Absent, false, false);
+            slot.forget_entry();
             !slot.is_over()
         });
     }

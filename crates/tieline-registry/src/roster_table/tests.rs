@@ -2,7 +2,7 @@ mod full;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{RosterTable, Verdict};
+use super::{RosterTable, Settled, Verdict};
 use crate::roster::{
     BeatReply, ItemOutcome, Position, Pulse, Put, PutOp, PutReply, RosterKind, RosterName, Term,
 };
@@ -152,6 +152,41 @@ fn who_stays_while_the_registry_holds_goes_after_that() {
     assert!(flush(&mut table, NOW).is_empty());
     table.on_beat(&pulse(stands, Duration::ZERO), NOW);
     assert_eq!(flush(&mut table, NOW), ["-ada"]);
+}
+
+#[test]
+fn who_returns_while_nobody_may_go_is_told() {
+    let mut table = opened();
+    table.enter(&lobby(), "ada", "");
+    flush(&mut table, NOW);
+    table.exit(&lobby(), "ada", NOW);
+    let (words, put) = next(&mut table, NOW);
+    assert_eq!(words, ["-ada"]);
+    assert!(!table.enter(&lobby(), "ada", ""), "the entry may go");
+    let (stands, outcomes) = (put.unwrap().number, vec![ItemOutcome::Later]);
+    let settled = table.on_reply(Some(PutReply::Done { stands, outcomes }), NOW);
+    assert_eq!(settled, [Settled::new(lobby(), "ada", Verdict::Entered)]);
+    assert!(flush(&mut table, NOW).is_empty());
+}
+
+#[test]
+fn who_comes_with_a_wider_limit_is_judged_by_it() {
+    let mut table = opened();
+    table.enter_limited(&lobby(), ("ada", ""), Some(1));
+    let (_, put) = next(&mut table, NOW);
+    table.enter_limited(&lobby(), ("ada", ""), Some(2));
+    let (stands, outcomes) = (put.unwrap().number, vec![ItemOutcome::Full]);
+    let settled = table.on_reply(Some(PutReply::Done { stands, outcomes }), NOW);
+    assert!(settled.is_empty(), "it is asked again: {settled:?}");
+    let (words, put) = next(&mut table, NOW);
+    let put = put.unwrap();
+    assert_eq!((words.join(" "), put.limit), ("+ada".into(), Some(2)));
+    // Both have waited, and a narrower one that comes last narrows nothing.
+    table.enter_limited(&lobby(), ("ada", ""), Some(1));
+    let (stands, outcomes) = (put.number, vec![ItemOutcome::Full]);
+    let settled = table.on_reply(Some(PutReply::Done { stands, outcomes }), NOW);
+    assert_eq!(settled, [Settled::new(lobby(), "ada", Verdict::Full)]);
+    assert!(next(&mut table, NOW).1.is_none());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Owns that such a client is a member for exactly as long as it is in the group, whoever puts it there, and only if it
 //! has a user. Must not know who changes groups: they say that one has changed, in any order, and what is so then
 //! counts. Invariants: each client counts once in a channel, and goes from it once; that is decided under the lock of
-//! the client's data, so that what is entered is in the order of what the client was in.
+//! the client's data, so that what is entered is in the order of what the client was in; it goes only when nobody waits
+//! for its verdict any more.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,7 +16,7 @@ use super::{
     client_data::SharedClientData,
     events::OperationError,
     hubs::{HubHandle, Hubs},
-    memberships::PRESENCE,
+    memberships::{Membership, PRESENCE},
 };
 
 /// Clients that are looked at between two chances for other tasks.
@@ -23,11 +24,13 @@ const SLICE: usize = 128;
 
 type Verdict = BoxFuture<'static, Result<EnterOutcome, PresenceError>>;
 
-/// A client that becomes a member, once the registry has answered.
+/// A client that becomes a member, once the registry has answered. If this is dropped, nobody hears the verdict, and
+/// the client stays a member until it leaves.
 pub(crate) struct Entering {
+    /// Before the membership, which may end with this: fields are dropped in their order.
     verdict: Verdict,
+    membership: Arc<Membership>,
     data: Arc<SharedClientData>,
-    group: Arc<str>,
 }
 
 /// No further client can be a member.
@@ -62,21 +65,20 @@ pub(crate) fn update(
     let is_member_now = client.memberships().is_some_and(|own| own.has(group));
     match (hub, is_member_now) {
         (Some(hub), false) => {
-            let group: Arc<str> = group.into();
-            let mut verdict = ask(hub, &group, user)?;
+            let mut verdict = ask(hub, group, user)?;
             // It is entered at the first poll, under the lock.
             let answered = (&mut verdict).now_or_never();
             let is_pending = answered.is_none();
-            if answered.is_some_and(|outcome| !is_member(outcome, &group)) {
+            if answered.is_some_and(|outcome| !is_member(outcome, group)) {
                 return None;
             }
-            let memberships = client.memberships_mut();
-            memberships.add(hub.clone(), Arc::clone(&group), user);
+            let membership = Arc::new(Membership::new(hub.clone(), group, user));
+            client.memberships_mut().add(Arc::clone(&membership));
             drop(client);
             is_pending.then_some(Entering {
                 verdict,
+                membership,
                 data,
-                group,
             })
         }
         (None, true) => {
@@ -89,12 +91,12 @@ pub(crate) fn update(
 
 /// Asks the registry to enter a user; `None` if nobody can know who is there. There is nothing to say of the user: what
 /// clients of the app have said stays.
-fn ask(hub: &HubHandle, group: &Arc<str>, user: &str) -> Option<Verdict> {
+fn ask(hub: &HubHandle, group: &str, user: &str) -> Option<Verdict> {
     let presence = hub.member_limits()?.of(hub.presence()?);
-    let (channel, user) = (Arc::clone(group), user.to_owned());
-    Some(Box::pin(async move {
-        presence.enter(&channel, &user, "").await
-    }))
+    let (group, user) = (group.to_owned(), Arc::<str>::from(user));
+    Some(Box::pin(
+        async move { presence.enter(&group, user, "").await },
+    ))
 }
 
 fn is_member(outcome: Result<EnterOutcome, PresenceError>, group: &str) -> bool {
@@ -113,12 +115,12 @@ fn is_member(outcome: Result<EnterOutcome, PresenceError>, group: &str) -> bool 
 
 impl Entering {
     /// Waits for the registry, but not for long. If it takes no further member, the client is none.
-    pub(crate) async fn settled(self) -> Result<(), Full> {
-        let outcome = self.verdict.await;
+    pub(crate) async fn settled(mut self) -> Result<(), Full> {
+        let outcome = (&mut self.verdict).await;
         let is_full = matches!(outcome, Ok(EnterOutcome::Full));
-        if !is_member(outcome, &self.group) {
+        if !is_member(outcome, self.membership.group()) {
             let mut client = self.data.lock();
-            client.memberships_mut().refuse(&self.group);
+            client.memberships_mut().refuse(&self.membership);
         }
         if is_full { Err(Full) } else { Ok(()) }
     }
@@ -177,3 +179,6 @@ async fn look_again(hub: &HubHandle) {
         entering.join_all().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

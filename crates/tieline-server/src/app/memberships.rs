@@ -1,9 +1,12 @@
 //! The presence channels that a client of another wire than Pusher Channels' is a member of.
 //!
-//! Owns that each membership ends once. Must not know connections, nor when one begins.
+//! Owns that each membership ends once, and only when nobody waits for the registry's verdict on it any more: a verdict
+//! that nobody has heard and an exit would both take back what was entered once. Must not know connections, nor when a
+//! membership begins.
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tieline::Exit;
 
 use super::hubs::HubHandle;
@@ -13,15 +16,15 @@ pub(crate) const PRESENCE: &str = "presence-";
 
 /// The presence channels that a client is a member of. Few have more than one.
 #[derive(Default)]
-pub(crate) struct Memberships(Vec<Membership>);
+pub(crate) struct Memberships(Vec<Arc<Membership>>);
 
-struct Membership {
+/// What was entered. It is shared with whoever waits for the verdict, and exits with the last of both.
+pub(super) struct Membership {
     hub: HubHandle,
-    /// Also tells this membership from others in the same group, before and after it.
-    group: Arc<str>,
+    group: Box<str>,
     user: Box<str>,
     /// How it ends; `None` if it was refused.
-    exit: Option<Exit>,
+    exit: Mutex<Option<Exit>>,
 }
 
 impl Memberships {
@@ -30,28 +33,22 @@ impl Memberships {
     }
 
     /// The client has been entered in a group that it was no member of.
-    pub(super) fn add(&mut self, hub: HubHandle, group: Arc<str>, user: &str) {
-        self.0.push(Membership {
-            hub,
-            group,
-            user: user.into(),
-            exit: Some(Exit::Disconnected),
-        });
+    pub(super) fn add(&mut self, membership: Arc<Membership>) {
+        self.0.push(membership);
     }
 
     /// The client is in a group no more.
     pub(super) fn leave(&mut self, group: &str) {
         if let Some(place) = self.place(group) {
-            self.0.swap_remove(place).exit = Some(Exit::Left);
+            let left = self.0.swap_remove(place);
+            *left.exit.lock() = Some(Exit::Left);
         }
     }
 
-    /// Forgets one that was refused: the one that was added with this very name.
-    pub(super) fn refuse(&mut self, group: &Arc<str>) {
-        let place = self.0.iter().position(|one| Arc::ptr_eq(&one.group, group));
-        if let Some(place) = place {
-            self.0.swap_remove(place).exit = None;
-        }
+    /// Forgets one that was refused, and none that was added since to the same group.
+    pub(super) fn refuse(&mut self, refused: &Arc<Membership>) {
+        *refused.exit.lock() = None;
+        self.0.retain(|own| !Arc::ptr_eq(own, refused));
     }
 
     fn place(&self, group: &str) -> Option<usize> {
@@ -59,9 +56,24 @@ impl Memberships {
     }
 }
 
+impl Membership {
+    pub(super) fn new(hub: HubHandle, group: &str, user: &str) -> Self {
+        Self {
+            hub,
+            group: group.into(),
+            user: user.into(),
+            exit: Mutex::new(Some(Exit::Disconnected)),
+        }
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
-        if let Some(exit) = self.exit
+        if let Some(exit) = *self.exit.get_mut()
             && let Some(presence) = self.hub.presence()
         {
             // Without an app, the client was made to leave.

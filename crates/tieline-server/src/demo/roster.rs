@@ -78,7 +78,7 @@ impl Roster {
     pub(super) async fn connected(&self, client: &Connection) {
         self.shared.send_latest(client);
         if let (Some(presence), Some(user)) = (&self.presence, client.user())
-            && let Err(error) = presence.enter(ROSTER, &self.shared.member(user), "").await
+            && let Err(error) = presence.enter(ROSTER, self.shared.member(user), "").await
         {
             tracing::debug!(%error, "a user is not listed");
         }

@@ -152,7 +152,8 @@ impl Presence {
 impl Presence {
     /// A connection of a user is in a group of this node. Call it once for each, and [`exit`](Self::exit) as often:
     /// the node counts. Members are told `info` about the user; of several connections, that of the last one that is
-    /// not empty counts: a connection that has nothing to say of its user leaves what others have said.
+    /// not empty counts: a connection that has nothing to say of its user leaves what others have said. An `Arc<str>` is
+    /// shared for as long as the user is a member; any other text is copied.
     ///
     /// Waits for the registry for [`PresenceConfig::enter_timeout`] at most, and not at all if the user has been
     /// entered by this node before.
@@ -162,18 +163,21 @@ impl Presence {
     pub async fn enter(
         &self,
         group: &str,
-        user: &str,
-        info: &str,
+        user: impl Into<Arc<str>>,
+        info: impl Into<Arc<str>>,
     ) -> Result<EnterOutcome, PresenceError> {
-        id::check(user)?;
+        let (user, info) = (user.into(), info.into());
+        id::check(&user)?;
         if info.len() > MAX_INFO {
             return Err(PresenceError::Info(info.len()));
         }
         let roster = self.roster_of(RosterKind::Members, group)?;
-        self.enter_roster(roster, user, info).await
+        self.enter_roster(roster, (user, info)).await
     }
 
-    /// A connection of a user is not in a group of this node any more. Does nothing if it was not.
+    /// A connection of a user is not in a group of this node any more. Does nothing if it was not. Call it once
+    /// [`enter`](Self::enter) has answered, or its future is dropped: a refusal that nobody has heard yet has taken
+    /// back the connection already.
     pub fn exit(&self, group: &str, user: &str, exit: Exit) {
         if let Ok(roster) = self.roster_of(RosterKind::Members, group) {
             self.exit_roster(&roster, user, exit);
@@ -188,7 +192,7 @@ impl Presence {
     /// The name cannot be used, or the node drains.
     pub async fn occupy(&self, group: &str) -> Result<EnterOutcome, PresenceError> {
         let roster = self.roster_of(RosterKind::Occupancy, group)?;
-        self.enter_roster(roster, "", "").await
+        self.enter_roster(roster, Default::default()).await
     }
 
     /// Such a connection is not in a group any more.
@@ -205,7 +209,7 @@ impl Presence {
     /// The name cannot be used, or the node drains.
     pub async fn sign_in(&self, user: &str) -> Result<EnterOutcome, PresenceError> {
         let roster = self.roster_of(RosterKind::Online, user)?;
-        self.enter_roster(roster, "", "").await
+        self.enter_roster(roster, Default::default()).await
     }
 
     /// Such a connection has ended, or signed out.
@@ -218,8 +222,7 @@ impl Presence {
     async fn enter_roster(
         &self,
         roster: RosterName,
-        user: &str,
-        info: &str,
+        (user, info): (Arc<str>, Arc<str>),
     ) -> Result<EnterOutcome, PresenceError> {
         if self.shared.is_draining.load(Relaxed) {
             return Err(PresenceError::Draining);

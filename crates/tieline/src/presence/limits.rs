@@ -12,7 +12,8 @@ use super::{
 impl Presence {
     /// The same node and namespace with another maximum of [members](super::PresenceConfig::members) of a group; `None` for
     /// any number. It applies to users who [enter](Self::enter) by what this returns: each is entered if there are
-    /// fewer members then, by whichever handle and on whichever node they came.
+    /// fewer members then, by whichever handle and on whichever node they came. Of connections of one user that wait
+    /// at this node together, the widest limit decides for all: no limit refuses a further connection of a member.
     ///
     /// # Errors
     /// The maximum is zero.

@@ -63,6 +63,7 @@ type Key = (RosterName, Arc<str>);
 pub(super) struct Waiting<'a> {
     shared: &'a Shared,
     key: Key,
+    limit: Option<u32>,
     verdict: oneshot::Receiver<Verdict>,
 }
 
@@ -80,7 +81,8 @@ impl Drop for Waiting<'_> {
         // What was sent and not read was not heard: the connection will exit, as one that is pending.
         if self.verdict.try_recv() == Ok(Verdict::Full) {
             let (roster, user) = &self.key;
-            self.shared.table(|table| table.keep_refused(roster, user));
+            let keep = |table: &mut RosterTable| table.keep_refused(roster, user, self.limit);
+            self.shared.table(keep);
         }
     }
 }
@@ -139,15 +141,16 @@ impl Shared {
     pub(super) fn enter(
         &self,
         roster: RosterName,
-        (user, info): (&str, &str),
+        (user, info): (Arc<str>, Arc<str>),
         limit: Option<u32>,
     ) -> Option<Waiting<'_>> {
         let mut state = self.state.lock();
-        if state.table.enter_limited(&roster, (user, info), limit) {
+        let own = (Arc::clone(&user), info);
+        if state.table.enter_limited(&roster, own, limit) {
             return None;
         }
         let (sender, verdict) = oneshot::channel();
-        let key = (roster, Arc::from(user));
+        let key = (roster, user);
         let waiting = state.waiting.entry(key.clone()).or_default();
         // Whoever has given up waiting is not to be remembered until the registry answers.
         waiting.retain(|sender: &oneshot::Sender<_>| !sender.is_closed());
@@ -157,6 +160,7 @@ impl Shared {
         Some(Waiting {
             shared: self,
             key,
+            limit,
             verdict,
         })
     }
@@ -242,7 +246,7 @@ mod tests {
     }
 
     fn enter(shared: &Shared) -> Option<Waiting<'_>> {
-        shared.enter(lobby(), ("ada", ""), Some(1))
+        shared.enter(lobby(), ("ada".into(), "".into()), Some(1))
     }
 
     /// What waits is put, and answered.
@@ -325,14 +329,17 @@ mod tests {
         let roster = lobby();
         for number in 0..100 {
             let user = number.to_string();
-            let verdict = shared.enter(roster.clone(), (&user, ""), None).unwrap();
+            let verdict = shared
+                .enter(roster.clone(), ((&*user).into(), "".into()), None)
+                .unwrap();
             shared.exit(&roster, &user, Duration::ZERO);
             assert!(verdict.await.is_err());
         }
         assert!(shared.state.lock().waiting.is_empty());
         // Nor do those pile up who enter as one who stays.
-        let _waits = shared.enter(roster.clone(), ("ada", ""), None).unwrap();
-        (0..100).for_each(|_| drop(shared.enter(roster.clone(), ("ada", ""), None)));
+        let enter = || shared.enter(roster.clone(), ("ada".into(), "".into()), None);
+        let _waits = enter().unwrap();
+        (0..100).for_each(|_| drop(enter()));
         let state = shared.state.lock();
         assert_eq!(state.waiting.values().map(Vec::len).sum::<usize>(), 2);
     }

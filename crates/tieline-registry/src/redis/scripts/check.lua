@@ -25,6 +25,7 @@ local refused = redis.pcall('XADD', journal, '0-0', 'k', '')
 if not string.find(refused.err, 'XADD', 1, true) then return refused end
 redis.call('ZSCORE', leases, '')
 redis.call('ZRANGEBYSCORE', leases, '0', '0', 'LIMIT', '0', '1')
+redis.call('HSETNX', shadows, absent, '')
 redis.call('HSET', shadows, absent, '')
 redis.call('HDEL', shadows, absent)
 redis.call('SADD', node_ids, absent)

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{InFlight, MAX_PUT, Put, PutItem, PutOp, RosterTable, SlotKey};
+use super::{InFlight, MAX_PUT, Put, PutItem, PutOp, RosterTable, SlotKey, Stage};
 
 impl RosterTable {
     /// The next put, if there is anything to put and none is in flight. At most `again` of its items enter again
@@ -36,6 +36,7 @@ impl RosterTable {
         }
         self.number += 1;
         self.is_in_flight = true;
+        self.in_flight_limit = limit;
         Some(Put {
             number: self.number,
             acknowledged: self.acknowledged,
@@ -54,7 +55,7 @@ impl RosterTable {
         {
             let slot = self.slots.get(&key.0, &key.1);
             let comes = slot.filter(|slot| slot.wanted(now) == Some(PutOp::Enter));
-            if comes.is_some_and(|slot| *limit.get_or_insert(slot.limit) != slot.limit) {
+            if comes.is_some_and(|slot| *limit.get_or_insert(slot.limit()) != slot.limit()) {
                 others.push(key);
                 continue;
             }
@@ -69,13 +70,17 @@ impl RosterTable {
 
     fn take_item(&mut self, key: SlotKey, now: Duration) -> Option<PutItem> {
         let slot = self.slots.get_mut(&key)?;
-        slot.is_queued = false;
+        if slot.stage == Stage::InFlight {
+            // It was queued twice: a slot of the same user has gone meanwhile.
+            return None;
+        }
+        slot.stage = Stage::Rests;
         let op = slot.wanted(now)?;
         let info = match op {
             PutOp::Enter | PutOp::Reenter => slot.info(),
             PutOp::Leave => Arc::default(),
         };
-        slot.is_in_flight = true;
+        slot.stage = Stage::InFlight;
         let (roster, user) = key.clone();
         self.in_flight.push(InFlight {
             key,

@@ -10,6 +10,12 @@ use crate::{
 
 /// The hubs of a node with this configuration file.
 pub(crate) fn hubs(file: &str) -> Hubs {
+    let hub = tieline::Hub::new(Config::default()).unwrap();
+    hubs_in(file, Cluster::single_node(hub), SharedHubs::new())
+}
+
+/// The same on a node of a cluster, some of them shared with apps.
+pub(crate) fn hubs_in(file: &str, cluster: Cluster, with_channels: SharedHubs) -> Hubs {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.toml");
     std::fs::write(&path, file).unwrap();
@@ -26,9 +32,7 @@ pub(crate) fn hubs(file: &str) -> Hubs {
             limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
-    let hub = tieline::Hub::new(Config::default()).unwrap();
-    let cluster = Cluster::single_node(hub);
-    Hubs::new(cluster, LiveHubRules::new(rules, BTreeMap::new()))
+    Hubs::new(cluster, LiveHubRules::new(rules, with_channels))
 }
 
 fn name(name: &str) -> HubName {

@@ -3,7 +3,7 @@
 //! Owns its app and hub, which never change, and its subscriptions. Invariant: the subscriptions are the groups that
 //! the connection is in, because nobody else changes these.
 
-use std::{mem, num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use tokio::time::Instant;
 
@@ -87,53 +87,65 @@ impl Protocol {
     }
 }
 
-/// A channel that a client is subscribed to.
+/// A channel that a client is subscribed to, and what others learn of that. Most clients have one, in one block.
 #[derive(Debug)]
-pub(super) struct Subscription {
-    channel: Box<str>,
-    part: Part,
-}
-
-/// What others learn of a subscription.
-#[derive(Debug)]
-pub(super) enum Part {
-    Nothing,
+pub(super) enum Subscription {
     /// Who it is, on a presence channel.
-    Member(Box<Membership>),
-    /// That it is there.
-    Occupant(Box<Occupant>),
+    Member(Membership),
+    Other {
+        channel: Box<str>,
+        /// That it is there, if anybody wants to know.
+        occupant: Option<Box<Occupant>>,
+    },
 }
 
 impl Subscription {
-    fn new(channel: &str, part: Part) -> Self {
-        METRICS.pusher().subscribed(Channel::kind_name(channel));
-        Self {
-            channel: channel.into(),
-            part,
+    pub(super) fn of_member(membership: Membership) -> Self {
+        Self::Member(membership).counted()
+    }
+
+    pub(super) fn of(channel: &str, occupant: Option<Box<Occupant>>) -> Self {
+        let channel = channel.into();
+        Self::Other { channel, occupant }.counted()
+    }
+
+    fn counted(self) -> Self {
+        let kind = Channel::kind_name(self.channel());
+        METRICS.pusher().subscribed(kind);
+        self
+    }
+
+    fn channel(&self) -> &str {
+        match self {
+            Self::Member(member) => member.channel(),
+            Self::Other { channel, .. } => channel,
         }
     }
 
     /// Who it is, on a presence channel.
     pub(super) fn member(&self) -> Option<&str> {
-        match &self.part {
-            Part::Member(member) => Some(member.user()),
-            Part::Nothing | Part::Occupant(_) => None,
+        match self {
+            Self::Member(member) => Some(member.user()),
+            Self::Other { .. } => None,
         }
     }
 
     /// Ends it because the client has unsubscribed.
     pub(super) fn leave(mut self) {
-        match mem::replace(&mut self.part, Part::Nothing) {
-            Part::Nothing => {}
-            Part::Member(member) => member.leave(),
-            Part::Occupant(occupant) => occupant.leave(),
+        match &mut self {
+            Self::Member(member) => member.leave(),
+            Self::Other { occupant, .. } => {
+                if let Some(occupant) = occupant.take() {
+                    occupant.leave();
+                }
+            }
         }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let kind = Channel::kind_name(&self.channel);
+        let kind = Channel::kind_name(self.channel());
         METRICS.pusher().unsubscribed(kind);
     }
 }
@@ -148,12 +160,13 @@ impl Subscriptions {
     }
 
     /// Adds one. The client is not subscribed to this channel.
-    pub(super) fn add(&mut self, channel: &str, part: Part) {
-        let place = self.place(channel).unwrap_or_else(|place| place);
+    pub(super) fn add(&mut self, subscription: Subscription) {
+        let place = self.place(subscription.channel());
+        let place = place.unwrap_or_else(|place| place);
         if self.0.len() == self.0.capacity() {
             self.0.reserve_exact((self.0.len() / 2).max(1));
         }
-        self.0.insert(place, Subscription::new(channel, part));
+        self.0.insert(place, subscription);
     }
 
     pub(super) fn remove(&mut self, channel: &str) -> Option<Subscription> {
@@ -166,7 +179,7 @@ impl Subscriptions {
     }
 
     fn place(&self, channel: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|own| (*own.channel).cmp(channel))
+        self.0.binary_search_by(|own| own.channel().cmp(channel))
     }
 }
 
@@ -177,13 +190,13 @@ mod tests {
     #[test]
     fn subscriptions_are_found_and_one_takes_no_room_for_more() {
         let mut subscriptions = Subscriptions::default();
-        subscriptions.add("b", Part::Nothing);
+        subscriptions.add(Subscription::of("b", None));
         assert_eq!(subscriptions.0.capacity(), 1);
-        subscriptions.add("a", Part::Nothing);
-        subscriptions.add("c", Part::Nothing);
+        subscriptions.add(Subscription::of("a", None));
+        subscriptions.add(Subscription::of("c", None));
         for channel in ["a", "b", "c"] {
             let found = subscriptions.get(channel).unwrap();
-            assert_eq!(&*found.channel, channel);
+            assert_eq!(found.channel(), channel);
         }
         assert!(subscriptions.get("d").is_none());
         assert!(subscriptions.remove("b").is_some() && subscriptions.remove("b").is_none());
@@ -194,5 +207,6 @@ mod tests {
     fn a_client_without_subscriptions_takes_little() {
         let size = size_of::<Client>();
         assert!(size <= 72, "{size} bytes");
+        assert_eq!(size_of::<Subscription>(), 48);
     }
 }

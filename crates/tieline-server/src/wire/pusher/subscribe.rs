@@ -12,7 +12,7 @@ use super::{
     app::App,
     cache,
     channel::{Channel, ChannelKind},
-    client::{Client, Part},
+    client::{Client, Subscription},
     incoming::Subscribe,
     occupant::Occupant,
     outgoing::{self, EMPTY},
@@ -161,14 +161,14 @@ async fn join(
         answer.write(text).await.map_err(closed)?;
     }
     answer.finish().map_err(closed)?;
-    let part = if let Some((membership, _)) = member {
-        Part::Member(Box::new(membership))
-    } else {
-        let counting = &client.place.pusher.counting;
-        let occupant = Occupant::begin(counting, &client.hub, app, channel);
-        occupant.map_or(Part::Nothing, Part::Occupant)
-    };
-    client.subscriptions.add(name, part);
+    client.subscriptions.add(match member {
+        Some((membership, _)) => Subscription::of_member(membership),
+        None => {
+            let counting = &client.place.pusher.counting;
+            let occupant = Occupant::begin(counting, &client.hub, app, channel);
+            Subscription::of(name, occupant)
+        }
+    });
     Ok(())
 }
 

@@ -62,7 +62,8 @@ impl Sender<'_> {
             && let Err(full) = entering.settled().await
             && is_new
         {
-            self.connection.leave(group);
+            // It may have become a member since, by a reload.
+            self.leave(group);
             return Err(full.into());
         }
         if !self.hub.cluster().synced().await {

@@ -19,7 +19,8 @@ fn a_roster_of_ten_thousand_is_followed_exactly() {
         let (_b, on_b) = node(&registry).await;
         let names: Arc<[String]> = (0..10_000).map(|number| format!("user {number}")).collect();
         for chunk in names.chunks(1000) {
-            join_all(chunk.iter().map(|user| on_a.enter("lobby", user, "{}"))).await;
+            let users = chunk.iter().map(String::as_str);
+            join_all(users.map(|user| on_a.enter("lobby", user, "{}"))).await;
         }
         // Members come and go while the pages are read.
         let coming = tokio::spawn({
@@ -27,7 +28,7 @@ fn a_roster_of_ten_thousand_is_followed_exactly() {
             async move {
                 for user in names.iter().step_by(10) {
                     on_a.exit("lobby", user, Exit::Left);
-                    on_a.enter("lobby", &format!("late {user}"), "{}")
+                    on_a.enter("lobby", format!("late {user}"), "{}")
                         .await
                         .unwrap();
                 }
@@ -64,7 +65,7 @@ fn a_thousand_joins_a_second_are_told_in_few_messages() {
             async move {
                 tokio::time::sleep(Duration::from_millis(number)).await;
                 presence
-                    .enter("lobby", &format!("user {number}"), "")
+                    .enter("lobby", format!("user {number}"), "")
                     .await
                     .unwrap()
             }
@@ -116,7 +117,7 @@ fn a_follower_that_falls_behind_gets_everybody_anew() {
         // More changes than wait for one follower, each told by itself.
         for number in 0..300 {
             let user = format!("user {number:03}");
-            on_a.enter("lobby", &user, "").await.unwrap();
+            on_a.enter("lobby", &*user, "").await.unwrap();
             quick.until_heard(&format!("+{user}")).await;
         }
         let mut slow = Observer::start(slow).await;

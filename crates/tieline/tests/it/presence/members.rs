@@ -308,7 +308,7 @@ fn what_cannot_be_entered_is_an_error() {
             let error = presence.enter(group, user, "").await.unwrap_err();
             assert!(matches!(error, PresenceError::Name(_)), "{error:?}");
         }
-        let error = presence.enter("lobby", "ada", &"i".repeat(2049)).await;
+        let error = presence.enter("lobby", "ada", "i".repeat(2049)).await;
         assert!(matches!(error, Err(PresenceError::Info(2049))), "{error:?}");
         let config = PresenceConfig {
             grace: Duration::from_hours(25),

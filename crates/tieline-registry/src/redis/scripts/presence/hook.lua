@@ -14,5 +14,5 @@ redis.call('HSET', hook, 'by', term)
 if at then return {'OK', at} end
 local first = redis.call('XRANGE', journal, '-', '+', 'COUNT', '1')[1]
 -- The whole journal still stands: nothing is left out from its mark on.
-if first and first[2][2] == '!' then return {'RESET', first[1]} end
+if first and string.sub(first[2][3], 1, 1) == '!' then return {'RESET', first[1]} end
 return {'RESET', tail()}

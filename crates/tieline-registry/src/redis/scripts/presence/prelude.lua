@@ -6,8 +6,9 @@
 --   terms    zset    living terms -> end of their lease, in ms of TIME
 --   numbers  hash    term -> number of its last put
 --   buried   set     terms that are over and still have entries
---   journal  stream  transitions: k '+' | '-' | '~', r roster, u user, i information, n members from then on;
---                    or '!', with which a journal begins
+--   journal  stream  transitions, each of two fields: one is named by the roster and has the user; the other is named
+--                    by what happened, '+' | '-' | '~', and the number of members from then on, and has the information.
+--                    More fields, or texts that are put together, would cost more time. '!' begins a journal
 --   pulse    hash    'last' beat or tending; until when nobody goes ('hold'), both in ms of TIME
 --   rosters  set     rosters that have members
 --   hook     hash    'by' which term; 'at' which position the dispatcher is
@@ -56,9 +57,9 @@ end
 local is_short = false
 local function tell(kind, roster, user, info, count)
   if is_short then
-    redis.call('XADD', journal, '*', 'k', kind, 'r', roster, 'u', user, 'i', info, 'n', count)
+    redis.call('XADD', journal, '*', roster, user, kind .. count, info)
   else
-    redis.call('XADD', journal, 'MAXLEN', '~', LENGTH, '*', 'k', kind, 'r', roster, 'u', user, 'i', info, 'n', count)
+    redis.call('XADD', journal, 'MAXLEN', '~', LENGTH, '*', roster, user, kind .. count, info)
     is_short = true
   end
 end

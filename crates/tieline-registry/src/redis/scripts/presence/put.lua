@@ -1,7 +1,8 @@
 -- Enters and removes users under a term.
--- KEYS: its entries, then the roster of each item
--- ARGV: term, lease in ms, number, number of the last put acknowledged, members at most (0: any number),
---       then for each item: '+' has come, '=' is here, '-' has gone; roster, user, information
+-- KEYS: its entries, then the rosters
+-- ARGV: term, lease in ms, number, number of the last put acknowledged, members at most (0: any number), the names of
+--       the rosters, then for each item: '+' has come, '=' is here, '-' has gone, with the place of its roster among
+--       them, as in '+1'; user, information
 -- -> {LOST} | {LOSS} acknowledged puts are missing | {STALE, number} a later put was here
 --    | {OK, number, for each item '', 'FULL' or 'LATER'}
 local term, lease, limit, entries = ARGV[2], ARGV[3], tonumber(ARGV[6]), KEYS[8]
@@ -37,37 +38,47 @@ local function extend()
 end
 
 local function enter(op, key, roster, user, info, entry)
-  local n, had = member(key, user)
-  if not n then
-    local count = counts[key] or redis.call('HLEN', key)
-    if op == '+' and limit > 0 and count >= limit then return 'FULL' end
+  local n, had
+  -- Who is entered again mostly is there, and who comes mostly is not.
+  if op == '=' then n, had = member(key, user) end
+  local count = counts[key] or redis.call('HLEN', key)
+  counts[key] = count
+  local is_full = op == '+' and limit > 0 and count >= limit
+  if not n and not is_full and redis.call('HSETNX', key, user, '1 ' .. info) == 1 then
     counts[key] = count + 1
     added[#added + 1] = entry
-    redis.call('HSET', key, user, '1 ' .. info)
     if count == 0 then redis.call('SADD', rosters, roster) end
     tell('+', roster, user, info, count + 1)
     if op == '=' then extend() end
     return ''
   end
+  if not n then n, had = member(key, user) end
+  if not n then return 'FULL' end
   add()
   local new = redis.call('SADD', entries, entry)
   if op == '=' and new == 1 then extend() end
   -- Nothing replaces something, and who is entered again does not replace what others have said since.
   if info == '' or op == '=' and had ~= '' then info = had end
   if new == 1 or info ~= had then redis.call('HSET', key, user, text(n + new) .. ' ' .. info) end
-  if info ~= had then tell('~', roster, user, info, redis.call('HLEN', key)) end
+  if info ~= had then tell('~', roster, user, info, count) end
   return ''
 end
 
-local out, heads = {'OK', ARGV[4]}, {}
-for i = 7, #ARGV, 4 do
-  local op, roster, user, info = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local head = heads[roster]
-  if not head then
-    head = #roster .. ':' .. roster
-    heads[roster] = head
-  end
-  local key, entry = KEYS[9 + (i - 7) / 4], head .. user
+-- What is done in which roster, by the text that says so: most items have one that others have.
+local targets = {}
+local function target(what)
+  local place = tonumber(string.sub(what, 2))
+  local roster = ARGV[6 + place]
+  local one = {string.sub(what, 1, 1), KEYS[8 + place], roster, #roster .. ':' .. roster}
+  targets[what] = one
+  return one
+end
+
+local out = {'OK', ARGV[4]}
+for i = 7 + #KEYS - 8, #ARGV, 3 do
+  local what, user, info = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local one = targets[what] or target(what)
+  local op, key, roster, entry = one[1], one[2], one[3], one[4] .. user
   out[#out + 1] = op == '-' and remove(key, roster, user, entry) or op ~= '-' and enter(op, key, roster, user, info, entry) or ''
 end
 add()

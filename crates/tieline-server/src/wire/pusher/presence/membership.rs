@@ -59,7 +59,8 @@ impl Membership {
         room.read().await;
         let member = room.known(member);
         let presence = limits.of(presence);
-        let entering = presence.enter(channel, &member.id, &member.info);
+        let who = (Arc::clone(&member.id), Arc::clone(&member.info));
+        let entering = presence.enter(channel, who.0, who.1);
         // From here on, so that it exits even if this is dropped while the registry is asked.
         let mut own = Self {
             id: connection.id().clone(),
@@ -91,8 +92,13 @@ impl Membership {
         &self.user
     }
 
-    /// Ends it at once, because the client has unsubscribed.
-    pub(in crate::wire::pusher) fn leave(mut self) {
+    /// In which channel.
+    pub(in crate::wire::pusher) fn channel(&self) -> &str {
+        self.room.channel()
+    }
+
+    /// Once it is dropped, it has ended at once, because the client has unsubscribed.
+    pub(in crate::wire::pusher) fn leave(&mut self) {
         self.exit = Some(Exit::Left);
     }
 }

@@ -62,7 +62,7 @@ impl Rooms {
 }
 
 impl OpenRoom {
-    fn channel(&self) -> &str {
+    pub(super) fn channel(&self) -> &str {
         &self.key[self.hub.name().as_str().len() + 1..]
     }
 
