@@ -1,6 +1,8 @@
 //! The task of a dispatcher: takes the cluster's one place, reads the journal, and hands it on.
 //!
-//! Invariant: no more is noted in the registry than the dispatcher is done with, so nothing is left out.
+//! Invariant: no more is noted in the registry than the dispatcher is done with, so nothing is left out. After a loss of
+//! the registry's data, in which the place is lost too, it goes to the node that had it, as long as that is there: only
+//! that node knows what it has told.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -24,6 +26,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// Before events are handed on again, or a request is sent again; doubled each time.
 const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
+/// How long a node that has lost its term leaves the place to the one that had it. That one notices within two polls,
+/// or as soon as the registry is back.
+const PRECEDENCE: Duration = Duration::from_secs(2);
+
 pub(super) struct DispatchTask<D> {
     shared: Arc<Shared>,
     dispatcher: D,
@@ -46,17 +52,27 @@ impl<D: Dispatcher> DispatchTask<D> {
 
     /// Runs until it is ended or dropped.
     async fn run(self) {
+        // No other node has been seen in the place since this one was.
+        let mut had_place = false;
+        let mut last = None;
         while self.is_taking() {
-            let pause = match self.term() {
-                None => POLL,
-                Some(term) => match self.serve(&term).await {
-                    // Another node has the place: it loses it within a lease if it dies.
-                    Ok(()) => (self.shared.lease / 3).min(Duration::from_secs(1)),
-                    Err(error) => {
-                        tracing::debug!(%error, "failed to dispatch the changes of rosters");
-                        RETRY[1] / 10
-                    }
-                },
+            let Some(term) = self.term() else {
+                self.wait(POLL, Mode::Taking).await;
+                continue;
+            };
+            let previous = last.replace(term.clone());
+            if !had_place && previous.is_some_and(|previous| previous != term) {
+                self.wait(PRECEDENCE, Mode::Taking).await;
+                continue;
+            }
+            let pause = match self.serve(&term, &mut had_place).await {
+                // It loses it within a lease if it dies.
+                Ok(Served::Elsewhere) => (self.shared.lease / 3).min(Duration::from_secs(1)),
+                Ok(Served::Lost) => POLL,
+                Err(error) => {
+                    tracing::debug!(%error, "failed to dispatch the changes of rosters");
+                    RETRY[1] / 10
+                }
             };
             self.wait(pause, Mode::Taking).await;
         }
@@ -88,16 +104,24 @@ impl<D: Dispatcher> DispatchTask<D> {
     }
 
     /// Takes the place, if it is free, and dispatches until it is lost.
-    async fn serve(&self, term: &Term) -> Result<(), RegistryError> {
+    async fn serve(&self, term: &Term, had_place: &mut bool) -> Result<Served, RegistryError> {
         let taken = self.hook(term, None).await?;
         let (at, is_reset) = match taken {
             HookReply::Held(at) => (at, false),
             HookReply::Reset(at) => (at, true),
-            HookReply::Busy | HookReply::Lost => return Ok(()),
+            HookReply::Busy => {
+                *had_place = false;
+                return Ok(Served::Elsewhere);
+            }
+            HookReply::Lost => {
+                self.shared.doubt_term();
+                return Ok(Served::Lost);
+            }
         };
+        *had_place = true;
         let served = self.serve_from(term, at, is_reset).await;
         self.dispatcher.handed_over();
-        served
+        served.map(|()| Served::Lost)
     }
 
     async fn serve_from(
@@ -223,6 +247,14 @@ impl<D: Dispatcher> DispatchTask<D> {
         });
         Ok(asked.await?.tail)
     }
+}
+
+/// Why a node does not dispatch any more.
+enum Served {
+    /// Another node has the place.
+    Elsewhere,
+    /// The term is over, or the place was lost.
+    Lost,
 }
 
 /// What a dispatcher is told of a transition; `None` if it is of no group.

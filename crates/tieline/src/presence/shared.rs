@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// The registry does not answer.
     pub(super) is_away: AtomicBool,
     pub(super) is_draining: AtomicBool,
+    /// The registry may know nothing of the term.
+    is_term_doubted: AtomicBool,
     /// In milliseconds.
     longest_grace: AtomicU64,
 }
@@ -106,6 +108,7 @@ impl Shared {
             to_read: Notify::new(),
             is_away: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
+            is_term_doubted: AtomicBool::new(false),
             longest_grace: AtomicU64::new(0),
             config,
         };
@@ -135,6 +138,17 @@ impl Shared {
 
     pub(super) fn term(&self) -> Option<Term> {
         self.table(|table| table.term().cloned())
+    }
+
+    /// Has the term renewed at once, or another one begun: the registry said that it is over.
+    pub(super) fn doubt_term(&self) {
+        self.is_term_doubted.store(true, Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// Whether the term was doubted since the last call.
+    pub(super) fn take_doubt(&self) -> bool {
+        self.is_term_doubted.swap(false, Relaxed)
     }
 
     /// Enters a user. `None` if the entry stands already; else who is told the verdict.

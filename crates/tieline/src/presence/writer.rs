@@ -91,7 +91,8 @@ impl Writer {
             return Ok(false);
         }
         self.open().await?;
-        if self.has_failed || Instant::now() >= self.next_beat {
+        let is_doubted = self.shared.take_doubt();
+        if self.has_failed || is_doubted || Instant::now() >= self.next_beat {
             self.beat().await?;
             self.open().await?;
         }

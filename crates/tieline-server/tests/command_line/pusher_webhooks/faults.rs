@@ -146,3 +146,47 @@ fn the_difference_is_posted_after_the_registry_has_lost_its_data() {
         .filter(|event| event.contains("removed") || event.contains("vacated"));
     assert_eq!(gone.count(), 1, "{all:?}");
 }
+
+/// Whoever had the place knows what it has told, so another node must not take it first.
+#[test]
+fn who_goes_while_the_registry_loses_its_data_is_posted_whichever_node_posts() {
+    let (scene, receiver) = (Scene::start(), Receiver::start());
+    let _a = scene.node("a", &receiver);
+    scene.enter("presence-x", "ada");
+    receiver.expect(&["channel_occupied presence-x", "member_added presence-x ada"]);
+    let _b = scene.node("b", &receiver);
+    for user in ["bob", "joan", "grace"] {
+        scene.enter("presence-x", user);
+        receiver.until(&format!("member_added presence-x {user}"));
+        scene.runtime.block_on(scene.redis.wipe());
+        scene.presence.exit("presence-x", user, tieline::Exit::Left);
+        receiver.until(&format!("member_removed presence-x {user}"));
+    }
+}
+
+#[test]
+fn who_returns_after_a_loss_is_posted_although_this_node_has_not_posted_the_going() {
+    let (scene, receiver) = (Scene::start(), Receiver::start());
+    let a = scene.node("a", &receiver);
+    scene.enter("presence-x", "ada");
+    scene.enter("presence-x", "bob");
+    receiver.expect(&[
+        "channel_occupied presence-x",
+        "member_added presence-x ada",
+        "member_added presence-x bob",
+    ]);
+    let b = scene.node("b", &receiver);
+    a.signal("STOP");
+    scene.occupy("plain");
+    receiver.until("channel_occupied plain");
+    a.signal("CONT");
+    scene.leave("presence-x", "ada");
+    receiver.until("member_removed presence-x ada");
+
+    drop(b);
+    scene.runtime.block_on(scene.redis.wipe());
+    // The first node has the place again, and tells anew who is there.
+    receiver.until("member_added presence-x bob");
+    scene.enter("presence-x", "ada");
+    receiver.until("member_added presence-x ada");
+}

@@ -49,7 +49,7 @@ struct Shared {
     /// a channel last is what has happened last.
     taking: tokio::sync::Mutex<()>,
     progress: Progress,
-    holds: Mutex<Holds<Arc<Receipt>>>,
+    holds: Mutex<Holds<Receipt>>,
     /// A time to tell has come nearer.
     held: Notify,
 }
@@ -148,9 +148,10 @@ impl Dispatcher for WebhookDispatcher {
     }
 
     fn handed_over(&self) {
-        // First: whatever ends from now on is not done.
-        self.shared.progress.forget();
+        // First: what is not told yet is dropped as soon as it is forgotten.
         self.shared.holds.lock().suspend();
+        // Whatever ends from now on is not done.
+        self.shared.progress.forget();
         self.is_in_place.send_replace(false);
     }
 }
@@ -162,7 +163,7 @@ impl Shared {
         let mut holds = self.holds.lock();
         let is_complete = holds.know_nobody();
         let time = (Instant::now(), return_time);
-        for subject in holds.reset(there, time, || Arc::clone(&receipt)) {
+        for subject in holds.reset(there, time, &receipt) {
             self.tell_come(&subject, &receipt);
         }
         drop(holds);
@@ -173,7 +174,6 @@ impl Shared {
     fn take(&self, event: &PresenceEvent) {
         let receipt = self.progress.take(event.version().clone());
         let mut holds = self.holds.lock();
-        holds.resume();
         let Some((hub, channel)) = place(event) else {
             return;
         };
@@ -222,7 +222,7 @@ impl Shared {
         }
     }
 
-    fn come(&self, holds: &mut Holds<Arc<Receipt>>, subject: &Subject, receipt: &Arc<Receipt>) {
+    fn come(&self, holds: &mut Holds<Receipt>, subject: &Subject, receipt: &Arc<Receipt>) {
         if holds.come(subject) {
             self.tell_come(subject, receipt);
         }
@@ -231,7 +231,7 @@ impl Shared {
     /// A subject has gone, which somebody wants to know or not.
     fn go(
         &self,
-        holds: &mut Holds<Arc<Receipt>>,
+        holds: &mut Holds<Receipt>,
         subject: Subject,
         (is_wanted, receipt): (bool, &Arc<Receipt>),
     ) {

@@ -3,7 +3,8 @@
 //! Owns what the requests say, who gets which event, and in which order. Must not know frames, nor how a request
 //! reaches a server and when it is repeated (`webhook`). What happens to rosters comes from the cluster's one
 //! dispatcher of presence, so it is told once, by whichever node has that place; what happens at a node is told by that
-//! node. Invariants: the events of a channel are sent in order; what comes from rosters is noted as done only when it
+//! node, and may overtake it. Invariants: the events of a channel that come from rosters are sent in order, and so are
+//! those that one node has of its own; what comes from rosters is noted as done only when it
 //! was sent or given up, so none is lost with a node; every queue has a bound.
 
 mod dispatcher;

@@ -1,3 +1,5 @@
+mod other_nodes;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -12,9 +14,13 @@ fn subject(member: &str) -> Subject {
     }
 }
 
+fn receipt() -> Arc<()> {
+    Arc::new(())
+}
+
 fn popped(holds: &mut Holds<()>, now: Instant) -> Vec<Subject> {
     std::iter::from_fn(|| holds.pop(now))
-        .map(|(subject, ())| subject)
+        .map(|(subject, _)| subject)
         .collect()
 }
 
@@ -22,10 +28,10 @@ fn popped(holds: &mut Holds<()>, now: Instant) -> Vec<Subject> {
 async fn a_return_in_time_is_not_told_and_a_later_one_is() {
     let (mut holds, start, ada) = (Holds::default(), Instant::now(), subject("ada"));
     assert!(holds.come(&ada));
-    assert_eq!(holds.go(ada.clone(), start + HOLD, ()), None);
+    assert_eq!(holds.go(ada.clone(), start + HOLD, receipt()), None);
     assert!(!holds.come(&ada), "within the time");
     assert!(holds.pop(start + HOLD).is_none() && holds.next_due().is_none());
-    holds.go(ada.clone(), start + HOLD, ());
+    holds.go(ada.clone(), start + HOLD, receipt());
     assert!(holds.pop(start + HOLD - Duration::from_millis(1)).is_none());
     assert_eq!(popped(&mut holds, start + HOLD), std::slice::from_ref(&ada));
     assert!(holds.come(&ada), "after the time");
@@ -36,7 +42,7 @@ async fn whoever_goes_unnoticed_is_told_to_come_again() {
     let (mut holds, start) = (Holds::default(), Instant::now());
     let [ada, bob] = ["ada", "bob"].map(subject);
     assert!(holds.come(&ada) && holds.come(&bob));
-    holds.go(bob.clone(), start + HOLD, ());
+    holds.go(bob.clone(), start + HOLD, receipt());
     for subject in [&ada, &bob] {
         holds.forget(subject);
     }
@@ -47,7 +53,7 @@ async fn whoever_goes_unnoticed_is_told_to_come_again() {
 #[tokio::test(start_paused = true)]
 async fn whoever_was_there_before_is_told_to_go() {
     let (mut holds, start, ada) = (Holds::default(), Instant::now(), subject("ada"));
-    holds.go(ada.clone(), start + HOLD, ());
+    holds.go(ada.clone(), start + HOLD, receipt());
     assert_eq!(popped(&mut holds, start + HOLD), [ada]);
 }
 
@@ -58,9 +64,9 @@ async fn the_difference_is_told_after_a_reset() {
     for subject in [&channel, &ada, &bob] {
         assert!(holds.come(subject));
     }
-    holds.go(bob.clone(), start + HOLD, ());
+    holds.go(bob.clone(), start + HOLD, receipt());
     let there = [channel.clone(), bob.clone(), joan.clone()];
-    let told = holds.reset(&there, (start, HOLD * 4), || ());
+    let told = holds.reset(&there, (start, HOLD * 4), &receipt());
     assert_eq!(told, [joan], "Bob has returned, and the channel is known");
     assert_eq!(holds.next_due(), Some(start + HOLD * 4));
     assert!(!holds.come(&bob), "known, if it comes as a change too");
@@ -73,7 +79,7 @@ async fn members_go_before_their_channel_after_a_reset() {
     let [channel, ada] = ["", "ada"].map(subject);
     holds.come(&channel);
     holds.come(&ada);
-    holds.reset(&[], (start, HOLD), || ());
+    holds.reset(&[], (start, HOLD), &receipt());
     assert_eq!(popped(&mut holds, start + HOLD), [ada, channel]);
 }
 
@@ -84,16 +90,63 @@ async fn what_another_node_may_have_told_is_told_again() {
     for subject in [&ada, &bob, &joan] {
         holds.come(subject);
     }
-    holds.go(joan.clone(), start + HOLD, ());
+    holds.go(joan.clone(), start + HOLD, receipt());
     holds.suspend();
     assert!(holds.next_due().is_none(), "another node tells of Joan");
-    let told = holds.reset(std::slice::from_ref(&ada), (start, HOLD), || ());
+    let told = holds.reset(std::slice::from_ref(&ada), (start, HOLD), &receipt());
     assert_eq!(told, std::slice::from_ref(&ada));
     assert_eq!(popped(&mut holds, start + HOLD), [joan, bob]);
 
     holds.suspend();
-    holds.resume();
-    assert!(holds.come(&ada), "nothing is known of it");
+    assert!(holds.come(&ada), "she may have gone and have come again");
+    assert!(!holds.come(&ada));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_return_is_told_if_another_node_may_have_told_the_going() {
+    let (mut holds, start, ada) = (Holds::default(), Instant::now(), subject("ada"));
+    assert!(holds.come(&ada));
+    holds.suspend();
+    assert_eq!(holds.reset(&[], (start, HOLD), &receipt()), []);
+    assert!(holds.come(&ada), "after a reset");
+    assert!(holds.next_due().is_none());
+
+    holds.suspend();
+    holds.go(ada.clone(), start + HOLD, receipt());
+    assert!(holds.come(&ada), "where the other node was");
+
+    let joan = subject("joan");
+    holds.go(joan.clone(), start + HOLD, receipt());
+    assert!(holds.come(&joan), "of whom this node has told nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_going_that_was_not_told_any_more_is_told_after_a_reset() {
+    let (mut holds, start) = (Holds::default(), Instant::now());
+    let [ada, bob] = ["ada", "bob"].map(subject);
+    for subject in [&ada, &bob] {
+        holds.come(subject);
+        holds.go(subject.clone(), start, receipt());
+    }
+    let being_told = holds.pop(start).unwrap();
+    drop(holds.pop(start).unwrap());
+    holds.suspend();
+    drop(being_told);
+    holds.reset(&[], (start, HOLD), &receipt());
+    assert_eq!(popped(&mut holds, start + HOLD), [ada], "Bob's was told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_have_time_to_return_after_a_reset_however_many_they_are() {
+    let (mut holds, start) = (Holds::default(), Instant::now());
+    let all = MAX_HELD + 1;
+    let subjects = (0..all).map(|number| subject(&number.to_string()));
+    assert!(subjects.into_iter().all(|subject| holds.come(&subject)));
+    holds.reset(&[], (start, HOLD), &receipt());
+    // A second one gives all the same time again.
+    holds.reset(&[], (start + HOLD, HOLD), &receipt());
+    assert_eq!(popped(&mut holds, start + HOLD), []);
+    assert_eq!(popped(&mut holds, start + HOLD * 2).len(), all);
 }
 
 #[derive(Debug, Clone)]
@@ -131,7 +184,7 @@ proptest! {
                 Step::Go(n) if is_there[n] => {
                     is_there[n] = false;
                     gone_at[n] = passed;
-                    prop_assert!(holds.go(subjects[n].clone(), start + passed + HOLD, ()).is_none());
+                    prop_assert!(holds.go(subjects[n].clone(), start + passed + HOLD, receipt()).is_none());
                 }
                 Step::Pass(milliseconds) => {
                     passed += Duration::from_millis(milliseconds);
