@@ -1,13 +1,15 @@
 //! What goes with a payload beside its data: the user who sent it, and metadata.
 //!
-//! Owns how both travel in the `about` of a note. Must not know headers or frames. Invariant: without metadata,
-//! `about` is the user's name and nothing else, so that only messages with metadata pay for it.
+//! Owns how both travel in the `about` of a note, and that the user is no member of the channel. Must not know headers
+//! or frames. Invariant: without metadata, `about` of a member is the user's name and nothing else, so that only other
+//! messages pay for more.
 
 use serde_json::{Map, Value, value::RawValue};
 
 use super::json_text;
 
-/// Begins an `about` with metadata, and ends the metadata. No name begins with it, and JSON text has none.
+/// Begins an `about` with metadata, and ends the metadata; begins an outsider. No name begins with it, and JSON text has
+/// none.
 const MARK: char = '\0';
 
 /// Names with values, for clients that read them.
@@ -36,6 +38,8 @@ impl Metadata {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct About<'a> {
     pub(crate) sender: Option<&'a str>,
+    /// The sender is no member of the presence channel that the message is sent to, as the sender's node knows it.
+    pub(crate) is_outsider: bool,
     /// A JSON object.
     pub(crate) metadata: Option<&'a RawValue>,
 }
@@ -48,11 +52,17 @@ impl<'a> About<'a> {
             None => (text, None),
             Some(rest) => {
                 let (metadata, sender) = rest.split_once(MARK)?;
-                (sender, Some(serde_json::from_str(metadata).ok()?))
+                let parse = |metadata: &'a str| serde_json::from_str(metadata);
+                let metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
+                (sender, metadata.map(parse).transpose().ok()?)
             }
         };
-        let sender = Some(sender).filter(|sender| !sender.is_empty());
-        Some(Self { sender, metadata })
+        let outsider = sender.strip_prefix(MARK);
+        Some(Self {
+            sender: Some(outsider.unwrap_or(sender)).filter(|sender| !sender.is_empty()),
+            is_outsider: outsider.is_some(),
+            metadata,
+        })
     }
 }
 
@@ -62,6 +72,12 @@ pub(crate) fn of(sender: &str, metadata: Option<&Metadata>) -> String {
         Some(Metadata(json)) => format!("{MARK}{json}{MARK}{sender}"),
         None => sender.to_owned(),
     }
+}
+
+/// The same, from a user who is no member of the presence channel that the message is sent to.
+pub(crate) fn of_outsider(sender: &str, metadata: Option<&Metadata>) -> String {
+    let json = metadata.map_or("", |Metadata(json)| json);
+    format!("{MARK}{json}{MARK}{MARK}{sender}")
 }
 
 /// The same as [`of`] with one pair, without a map: `name` stands in JSON as it is.
@@ -79,14 +95,17 @@ pub(crate) fn of_pair(sender: &str, name: &str, value: &str) -> String {
     about
 }
 
-/// The sender and the value in the `about` of [`of_pair`], if that stands there and the value has no escapes; anything
-/// else is for [`About::parse`]. Reads no JSON, because it is what most messages with a name have.
+/// The sender, no outsider, and the value in the `about` of [`of_pair`], if that stands there and the value has no
+/// escapes; anything else is for [`About::parse`]. Reads no JSON, because it is what most messages with a name have.
 pub(crate) fn plain_pair<'a>(about: &'a [u8], name: &str) -> Option<(Option<&'a str>, &'a str)> {
     let text = std::str::from_utf8(about).ok()?;
     let value = text.strip_prefix(MARK)?.strip_prefix("{\"")?;
     let value = value.strip_prefix(name)?.strip_prefix("\":\"")?;
     let end = value.bytes().position(json_text::is_escaped)?;
     let sender = value[end..].strip_prefix("\"}")?.strip_prefix(MARK)?;
+    if sender.starts_with(MARK) {
+        return None;
+    }
     Some((
         Some(sender).filter(|sender| !sender.is_empty()),
         &value[..end],
@@ -117,6 +136,19 @@ mod tests {
         assert_eq!(metadata.get("a").as_deref(), Some("x\0\"y"));
         assert_eq!(metadata.get("b"), None);
         assert!(Metadata::new([]).is_none());
+    }
+
+    #[test]
+    fn an_outsider_is_told_apart_with_and_without_metadata() {
+        let metadata = Metadata::new([("event".to_owned(), "x".to_owned())]).unwrap();
+        for metadata in [None, Some(&metadata)] {
+            let about = of_outsider("ada", metadata);
+            let json = metadata.map(|Metadata(json)| &**json);
+            assert_eq!(read(&about), Some((Some("ada"), json)));
+            assert_eq!(plain_pair(about.as_bytes(), "event"), None);
+            let is_outsider = |about: &str| About::parse(about.as_bytes()).unwrap().is_outsider;
+            assert!(is_outsider(&about) && !is_outsider(&of("ada", metadata)));
+        }
     }
 
     #[test]

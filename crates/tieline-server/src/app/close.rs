@@ -17,17 +17,19 @@ const UNAUTHORIZED: u16 = 4009;
 /// Tells the client, and closes.
 pub(crate) fn close(connection: &Connection, why: Option<&str>) {
     const WHAT: &str = "Application server closed the connection.";
-    let text = match why.filter(|why| !why.is_empty()) {
-        Some(why) => format!("{WHAT} Reason: {why}"),
-        None => WHAT.to_owned(),
-    };
+    let why = why.filter(|why| !why.is_empty());
     if ClientKind::of(connection) == ClientKind::Pusher
         && let Some(code) = CloseCode::new(UNAUTHORIZED)
     {
         // After any code below 4000, its SDK would connect again in a second.
+        let text = why.unwrap_or("the application has closed the connection");
         connection.close(CloseFrame::new(code, text));
         return;
     }
+    let text = match why {
+        Some(why) => format!("{WHAT} Reason: {why}"),
+        None => WHAT.to_owned(),
+    };
     connection.emit(Note::other(FAREWELL, text));
     connection.close(CloseFrame::new(CloseCode::NORMAL, ""));
 }

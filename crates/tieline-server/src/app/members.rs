@@ -89,6 +89,20 @@ pub(crate) fn update(
     }
 }
 
+/// Whether a client with a user sends to a presence channel that it is no member of. Clients of the app read who has
+/// sent a message there, and look that member up.
+pub(crate) fn is_outsider(hub: &HubHandle, connection: &Connection, group: &str) -> bool {
+    let is_member = || {
+        let data = connection.data::<SharedClientData>()?;
+        let client = data.lock();
+        Some(client.memberships()?.has(group))
+    };
+    group.starts_with(PRESENCE)
+        && hub.has_channels()
+        && connection.user().is_some()
+        && !is_member().unwrap_or_default()
+}
+
 /// Asks the registry to enter a user; `None` if nobody can know who is there. There is nothing to say of the user: what
 /// clients of the app have said stays.
 fn ask(hub: &HubHandle, group: &str, user: &str) -> Option<Verdict> {

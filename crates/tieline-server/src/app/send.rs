@@ -10,23 +10,37 @@ use super::{
     payload::Payload,
 };
 
-/// Sends to a group on behalf of a client; with `no_echo`, the client itself gets nothing.
+/// Sends to a group on behalf of a client, with what [`about_sender`] yields; with `no_echo`, the client itself gets
+/// nothing.
 pub(crate) fn send_to_group(
     cluster: &Cluster,
     client: &Connection,
     group: &str,
     no_echo: bool,
     payload: &Payload,
-    metadata: Option<&Metadata>,
+    about: String,
 ) -> Receipt<Summary> {
-    // The wires show who has sent it.
-    let about = about::of(client.user().unwrap_or_default(), metadata);
     let note = payload.to_note().with_about(about);
     if no_echo {
         cluster.except([client.id()]).emit_group(group, note)
     } else {
         cluster.emit_group(group, note)
     }
+}
+
+/// What goes with the message of a client to a group: the wires show who has sent it, and those that know members show
+/// it of members only.
+pub(crate) fn about_sender(
+    client: &Connection,
+    is_outsider: bool,
+    metadata: Option<&Metadata>,
+) -> String {
+    let make = if is_outsider {
+        about::of_outsider
+    } else {
+        about::of
+    };
+    make(client.user().unwrap_or_default(), metadata)
 }
 
 /// Sends to all connections of a user.

@@ -18,7 +18,7 @@ use crate::app::{
     },
     hubs::HubHandle,
     payload::Payload,
-    send::{send_to_group, send_to_user},
+    send::{about_sender, send_to_group, send_to_user},
 };
 
 /// The group of everyone on the page.
@@ -97,7 +97,8 @@ impl Events for Chat {
             "online" => Ok(Some(self.roster.latest().into())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
             "message" => {
-                send_to_group(&self.cluster, client, LOBBY, false, &event.payload, None);
+                let about = about_sender(client, false, None);
+                send_to_group(&self.cluster, client, LOBBY, false, &event.payload, about);
                 Ok(None)
             }
             name => Err(failure(

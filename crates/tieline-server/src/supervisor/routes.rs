@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-const NOT_FOUND: &str =
-    "not found; WebSocket clients connect to /client/hubs/HUB, for example /client/hubs/chat\n";
+const NOT_FOUND: &str = "not found; WebSocket clients connect to /client/hubs/HUB, for example /client/hubs/chat, and \
+                         those of Pusher Channels to /app/KEY, whose backends ask /apps/ID\n";
 
 pub(super) fn routes<E: Events>(
     node: &Node<WebPubSub<E>>,

@@ -280,7 +280,8 @@ fn secret(table: &AppTable) -> Result<hmac::Key, Wrong> {
     let secret = secret.expose();
     if secret.len() < MIN_SECRET {
         let why = format!(
-            "has {} bytes, and needs at least {MIN_SECRET}",
+            "has {} bytes, and needs at least {MIN_SECRET}, because whoever guesses it can publish as a backend; \
+             `tieline key` makes one",
             secret.len()
         );
         return Err(("secret", why));

@@ -46,7 +46,7 @@ pub(super) fn of_client(name: &str, data: &RawValue, member: Option<&str>) -> Op
 pub(super) struct Event<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) data: EventData<'a>,
-    /// The user who sent it, if one did.
+    /// The user who sent it, if one did who is not known to be no member of the channel.
     pub(super) sender: Option<&'a str>,
 }
 
@@ -94,7 +94,12 @@ impl<'a> Event<'a> {
 
 /// The name and the sender in any `about`; `None` if it is none of ours.
 fn read_about(about: &[u8]) -> Option<(Cow<'_, str>, Option<&str>)> {
-    let About { sender, metadata } = About::parse(about)?;
+    let About {
+        sender,
+        is_outsider,
+        metadata,
+    } = About::parse(about)?;
+    let sender = sender.filter(|_| !is_outsider);
     let named = metadata.and_then(|json| serde_json::from_str(json.get()).ok());
     let name = named.and_then(|NamedEvent { event }| event);
     Some((name.map_or(UNNAMED.into(), Cow::Owned), sender))
@@ -175,6 +180,8 @@ mod tests {
             read(&plain),
             ("message".into(), text("hi"), Some("ada".into()))
         );
+        let outsider = Note::text("hi").with_about(about::of_outsider("ada", None));
+        assert_eq!(read(&outsider), ("message".into(), text("hi"), None));
         let binary = Payload::binary(&[1, 2, 3]).to_note();
         assert_eq!(read(&binary), ("message".into(), text("AQID"), None));
         let json = Payload::json(&[1]).to_note();

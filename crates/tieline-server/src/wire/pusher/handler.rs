@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     app::{
+        channels::MAX_EVENT_NAME,
         connection_log, cuts,
         events::GroupChange,
         follow::{Follows, What},
@@ -27,9 +28,6 @@ use crate::{
 
 /// What metrics and the log call the wire.
 pub(super) const WIRE: &str = "pusher";
-
-/// Longest name of an event, in characters.
-const MAX_EVENT_NAME: usize = 200;
 
 /// Refused because the client sends too many events.
 const TOO_MANY: u16 = 4301;
@@ -199,7 +197,9 @@ fn relay(
         return not_relayed("clients send events only to channels that they are subscribed to");
     };
     if event.name.len() > MAX_EVENT_NAME && event.name.chars().count() > MAX_EVENT_NAME {
-        return not_relayed("the name of an event has at most 200 characters");
+        return not_relayed(format!(
+            "the name of an event has at most {MAX_EVENT_NAME} characters"
+        ));
     }
     // Some SDKs throw an exception without data.
     let empty = || serde_json::from_str::<&RawValue>(EMPTY).expect("it is JSON");

@@ -85,7 +85,11 @@ async fn try_sign_in(
         client.user = Some(Box::new(user));
     }
     connection.emit(outgoing::signed_in(&asked.user_data));
-    let watched = watchlist::ids(data.watchlist);
+    let watched = watchlist::ids(data.watchlist).unwrap_or_else(|| {
+        let message = "the watchlist is ignored: it must be a list of the ids of users";
+        connection.emit(outgoing::error(None, message));
+        Vec::new()
+    });
     if watched.len() > MAX_WATCHED {
         let message = format!("a watchlist has at most {MAX_WATCHED} users; the first ones count");
         connection.emit(outgoing::error(Some(WATCHLIST), &message));

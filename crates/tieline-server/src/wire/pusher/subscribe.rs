@@ -122,10 +122,13 @@ fn check_limit(client: &Client) -> Result<(), JoinError> {
 }
 
 fn too_many(client: &Client, connection: &Connection, error: &JoinError) -> Refused {
-    if let JoinError::TooMany(_) = error {
-        cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
-    }
-    Refused::limit(error.to_string())
+    let JoinError::TooMany(most) = error else {
+        return Refused::limit(error.to_string());
+    };
+    cuts::count(&client.hub, connection, Limited::Groups, Action::Refused);
+    Refused::limit(format!(
+        "the client is already subscribed to {most} channels, the limit; unsubscribe from one first"
+    ))
 }
 
 /// Joins the group, and says so in between what is sent to the group and all that was sent before.

@@ -244,7 +244,7 @@ mod tests {
                     "g1",
                     About {
                         sender: Some("alice"),
-                        metadata: None,
+                        ..About::default()
                     },
                     &Payload::text("echo"),
                 ),

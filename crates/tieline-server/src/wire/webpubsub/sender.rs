@@ -18,7 +18,7 @@ use crate::app::{
     members,
     payload::Payload,
     role::Permission,
-    send::send_to_group,
+    send::{about_sender, send_to_group},
 };
 
 /// A client that sends, and what it may do in its hub.
@@ -42,7 +42,7 @@ impl Sender<'_> {
     /// the client was not in the group before.
     pub(super) async fn join(self, group: &str) -> Result<bool, OperationError> {
         if let Some(data) = self.data {
-            channels::check_join(self.hub, &data.lock(), group)?;
+            channels::check_client(self.hub, data, Permission::JoinLeaveGroup, group)?;
         }
         let own = self.hub.rules().and_then(|rules| rules.limits.groups);
         let joined = match own.filter(|most| self.has_groups(*most, group)) {
@@ -86,9 +86,14 @@ impl Sender<'_> {
         metadata: Option<&Metadata>,
     ) -> Result<(), OperationError> {
         client::check(self.data, Permission::SendToGroup, group)?;
+        if let Some(data) = self.data {
+            channels::check_client(self.hub, data, Permission::SendToGroup, group)?;
+        }
         channels::check_event(self.hub, metadata)?;
         let cluster = self.hub.cluster();
-        let sent = send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
+        let is_outsider = members::is_outsider(self.hub, self.connection, group);
+        let about = about_sender(self.connection, is_outsider, metadata);
+        let sent = send_to_group(cluster, self.connection, group, no_echo, payload, about);
         self.follows.sent(self.connection, sent);
         Ok(())
     }

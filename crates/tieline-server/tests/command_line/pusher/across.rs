@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Shared, shared};
 use crate::{
-    kit::ask_to_upgrade,
+    kit::{Client, ask_to_upgrade},
     pusher_http::request::Request,
     rest::{self, JsonClient},
 };
@@ -100,7 +100,9 @@ fn names_of_the_protocol_are_refused_to_other_wires() {
     let mut pusher = shared.pusher();
     pusher.subscribe("room");
     let mut ada = shared.web_pub_sub(&["joinLeaveGroup", "sendToGroup"]);
-    for name in ["pusher:error", "pusher_internal:member_added", "client-x"] {
+    let long = "x".repeat(201);
+    let of_the_protocol = ["pusher:error", "pusher_internal:member_added", "client-x"];
+    for name in of_the_protocol.iter().copied().chain(["", &long]) {
         let message = json!({
             "type": "sendToGroup", "group": "room", "dataType": "text", "data": "x",
             "metadata": {"event": name},
@@ -164,6 +166,76 @@ fn other_clients_join_guarded_groups_only_if_they_are_named() {
     // The backend has named the group.
     let path = format!("/groups/private-b/connections/{}", any.id);
     assert_eq!(shared.nodes.call("PUT", &path).status, 200);
+}
+
+#[test]
+fn other_clients_send_to_guarded_groups_only_if_they_are_named() {
+    let shared = shared();
+    let guarded = ["private-a", "presence-a"];
+    let of_the_app = ["private-encrypted-a", "#server-to-user-bob"];
+    let mut pusher = shared.pusher();
+    pusher.subscribe("private-a");
+    let send = |client: &mut JsonClient, group: &str| {
+        client.ask(json!({
+            "type": "sendToGroup", "group": group, "noEcho": true, "dataType": "text", "data": "x",
+        }))
+    };
+    let mut any = shared.web_pub_sub(&["sendToGroup", "sendToGroups.**"]);
+    assert_eq!(send(&mut any, "room"), None);
+    for group in guarded {
+        let (error, why) = send(&mut any, group).unwrap();
+        assert_eq!(error, "Forbidden", "{group}");
+        assert!(why.contains("webpubsub.sendToGroup.GROUP"), "{why}");
+    }
+    pusher.lives();
+    let roles = guarded.iter().chain(&of_the_app);
+    let roles: Vec<_> = roles.map(|group| format!("sendToGroup.{group}")).collect();
+    let roles: Vec<_> = roles.iter().map(String::as_str).collect();
+    let mut named = shared.web_pub_sub(&roles);
+    for group in of_the_app {
+        let (error, _) = send(&mut named, group).unwrap();
+        assert_eq!(error, "Forbidden", "{group}");
+        let path = format!("/groups/{}/:send", group.replace('#', "%23"));
+        let sent = shared.nodes.send(&path, "text/plain", "of a backend");
+        assert_eq!(sent.status, 202, "{sent:?}");
+    }
+    for group in guarded {
+        assert_eq!(send(&mut named, group), None);
+        let grant = format!(
+            "/permissions/sendToGroup/connections/{}?targetName={group}",
+            any.id
+        );
+        assert_eq!(shared.nodes.call("PUT", &grant).status, 200);
+        assert_eq!(send(&mut any, group), None);
+        assert_eq!(shared.nodes.call("DELETE", &grant).status, 204);
+        assert_eq!(send(&mut any, group).unwrap().0, "Forbidden");
+    }
+    for _ in 0..2 {
+        let event = r#"{"event":"message","channel":"private-a","data":"x"}"#;
+        assert_eq!(pusher.next(), event);
+    }
+}
+
+#[test]
+fn a_simple_client_that_may_not_send_to_a_guarded_group_is_closed() {
+    let shared = shared();
+    for (group, role, is_closed) in [
+        ("private-a", "webpubsub.sendToGroup", true),
+        ("private-a", "webpubsub.sendToGroup.private-a", false),
+        ("#a", "webpubsub.sendToGroup.#a", true),
+    ] {
+        let claims = json!({"sub": "ada", "role": [role], "webpubsub.group": "private-a"});
+        let path = rest::client_path(claims);
+        let group = group.replace('#', "%23");
+        let path = format!("{path}&webpubsub_mode=sendToGroup&group={group}");
+        let mut simple = Client::simple(shared.nodes.second_address(), &path);
+        simple.send("x");
+        if is_closed {
+            assert_eq!(simple.close_code(), 1008, "{group}");
+        } else {
+            assert_eq!(simple.text(), "x");
+        }
+    }
 }
 
 #[test]

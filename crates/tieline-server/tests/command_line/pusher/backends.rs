@@ -16,19 +16,21 @@ impl Shared {
 #[test]
 fn a_client_that_a_backend_closes_is_told_to_stay_away() {
     let shared = shared();
-    let what = "Application server closed the connection.";
-    for (path, method, message) in [
-        ("connection", "DELETE", format!("{what} Reason: banned")),
+    for (path, method, query, message) in [
+        ("connection", "DELETE", "?reason=banned", "banned"),
+        (
+            "connection",
+            "DELETE",
+            "",
+            "the application has closed the connection",
+        ),
         (
             "/groups/a/:closeConnections",
             "POST",
-            format!("{what} Reason: banned"),
+            "?reason=banned",
+            "banned",
         ),
-        (
-            "/:closeConnections",
-            "POST",
-            format!("{what} Reason: banned"),
-        ),
+        ("/:closeConnections", "POST", "?reason=banned", "banned"),
     ] {
         let mut client = shared.pusher();
         client.subscribe("a");
@@ -36,10 +38,10 @@ fn a_client_that_a_backend_closes_is_told_to_stay_away() {
             "connection" => format!("/connections/{}", client.socket_id),
             path => path.to_owned(),
         };
-        let closed = shared.nodes.call(method, &format!("{path}?reason=banned"));
+        let closed = shared.nodes.call(method, &format!("{path}{query}"));
         assert_eq!(closed.status, 204, "{closed:?}");
-        assert_eq!(client.error(), (json!(4009), message.clone()));
-        assert_eq!(client.client.close(), (4009, message));
+        assert_eq!(client.error(), (json!(4009), message.to_owned()));
+        assert_eq!(client.client.close(), (4009, message.to_owned()));
     }
 }
 

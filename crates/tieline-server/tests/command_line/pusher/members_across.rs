@@ -125,6 +125,54 @@ fn a_client_of_web_pub_sub_is_a_member_while_it_is_in_the_group() {
 }
 
 #[test]
+fn an_event_has_a_user_only_if_that_is_a_member() {
+    let shared = shared();
+    // On both nodes: the sender's node says it.
+    let mut grace = [shared.nodes.second_address(), shared.nodes.first_address()].map(|address| {
+        let mut client = Pusher::connect(address);
+        client.enter(r#"{"user_id":"grace"}"#);
+        client
+    });
+    let sends = format!("sendToGroup.{CHANNEL}");
+    let mut ada = shared.web_pub_sub(&[JOIN, &sends]);
+    let mut reader = shared.web_pub_sub(&["joinLeaveGroup.presence-lobby"]);
+    let mut expect = |frame: &Value| {
+        for client in &mut grace {
+            client.is_told(&frame.to_string());
+        }
+    };
+    assert_eq!(reader.join(CHANNEL), None);
+    expect(&serde_json::from_str(&added("ada")).unwrap());
+    // That another connection of the user is a member makes this one none.
+    for is_member in [false, true, false] {
+        if is_member {
+            assert_eq!(ada.join(CHANNEL), None);
+        }
+        for metadata in [
+            json!({"event": "greeting"}),
+            json!({"event": "greeting", "a": "b"}),
+        ] {
+            let message = json!({
+                "type": "sendToGroup", "group": CHANNEL, "noEcho": true,
+                "dataType": "text", "data": "hi", "metadata": metadata,
+            });
+            assert_eq!(ada.ask(message), None);
+            let mut event = json!({"event": "greeting", "channel": CHANNEL, "data": "hi"});
+            if is_member {
+                event["user_id"] = json!("ada");
+            }
+            expect(&event);
+            let read = reader.next();
+            let seen = (&read["fromUserId"], &read["metadata"]);
+            assert_eq!(seen, (&json!("ada"), &metadata), "{read}");
+        }
+        if is_member {
+            ada.leave(CHANNEL);
+        }
+    }
+}
+
+#[test]
 fn what_the_app_says_of_a_user_stays() {
     let shared = shared();
     let mut grace = shared.pusher();

@@ -145,6 +145,22 @@ fn a_watchlist_tells_who_is_online_on_any_node() {
 }
 
 #[test]
+fn a_watchlist_that_is_no_list_is_told_and_ignored() {
+    let nodes = Nodes::one("");
+    for list in [json!("grace"), json!({"grace": true}), json!(7)] {
+        let mut ada = nodes.client();
+        ada.sign_in(&json!({"id": "ada", "watchlist": list}).to_string());
+        let (code, message) = ada.error();
+        assert_eq!(code, Value::Null);
+        assert!(message.contains("watchlist"), "{message}");
+        ada.lives();
+    }
+    let mut ada = nodes.client();
+    ada.sign_in(r#"{"id":"ada","watchlist":null}"#);
+    ada.lives();
+}
+
+#[test]
 fn the_first_hundred_users_of_a_long_watchlist_count() {
     let nodes = Nodes::one("");
     let mut ada = nodes.client();

@@ -90,6 +90,22 @@ fn a_batch_keeps_the_order_of_its_events() {
 }
 
 #[test]
+fn an_answer_for_all_nodes_says_that_one_was_missed() {
+    let nodes = Nodes::start();
+    let _there = nodes.client_there("a");
+    nodes.there.pause();
+    for request in [
+        Request::post("/apps/3/users/ada/terminate_connections", "{}"),
+        Request::get("/apps/3/channels/a", ""),
+    ] {
+        let response = nodes.call(&request);
+        response.json();
+        assert_eq!(response.header("tieline-missed"), Some("1"));
+    }
+    nodes.there.signal("CONT");
+}
+
+#[test]
 fn an_answer_says_how_many_took_an_event_and_which_nodes_were_missed() {
     let nodes = Nodes::start();
     let mut clients = [

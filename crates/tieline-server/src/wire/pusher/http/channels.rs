@@ -14,6 +14,7 @@ use tieline::PresenceError;
 use super::{
     answer::json_response,
     caller::Caller,
+    counts::Subscribers,
     error::ApiError,
     info::{self, Info},
     signature::Query,
@@ -96,9 +97,10 @@ pub(super) async fn one(
         return Err(ApiError::bad_request(message));
     }
     let subscribers = caller.subscribers(name).await;
+    let Subscribers { count, missed } = subscribers;
     let about = About {
-        occupied: Some(subscribers > 0),
-        subscription_count: info.subscription_count.then_some(subscribers),
+        occupied: Some(count > 0),
+        subscription_count: info.subscription_count.then_some(count),
         user_count: if info.user_count {
             Some(caller.members(name).await?)
         } else {
@@ -110,7 +112,9 @@ pub(super) async fn one(
             None
         },
     };
-    Ok(json_response(json!(about).to_string()))
+    let mut response = json_response(json!(about).to_string());
+    refused_and_missed(response.headers_mut(), 0, missed);
+    Ok(response)
 }
 
 /// The members of a presence channel.
@@ -157,7 +161,7 @@ impl Caller {
     async fn about(&self, channel: &str, info: Info) -> Result<About, ApiError> {
         let mut about = About::default();
         if info.subscription_count {
-            about.subscription_count = Some(self.subscribers(channel).await);
+            about.subscription_count = Some(self.subscribers(channel).await.count);
         }
         if info.user_count {
             about.user_count = Some(self.members(channel).await?);
@@ -165,7 +169,7 @@ impl Caller {
         Ok(about)
     }
 
-    async fn subscribers(&self, channel: &str) -> u64 {
+    async fn subscribers(&self, channel: &str) -> Subscribers {
         let hub = self.hub.handle();
         self.api.counts.subscribers(hub, channel).await
     }
@@ -188,7 +192,8 @@ impl Caller {
         })?;
         Ok(last.map_or(
             Value::Null,
-            |(event, ttl)| json!({"data": event.data, "ttl": ttl.as_secs()}),
+            // In its last second it is still there, which 0 would deny.
+            |(event, ttl)| json!({"data": event.data, "ttl": ttl.as_millis().div_ceil(1000)}),
         ))
     }
 

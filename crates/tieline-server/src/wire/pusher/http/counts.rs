@@ -33,7 +33,15 @@ struct Answers {
 #[derive(Debug, Clone)]
 struct Answer {
     asked: Instant,
-    elsewhere: Arc<OnceCell<u64>>,
+    elsewhere: Arc<OnceCell<Subscribers>>,
+}
+
+/// Those of a channel.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Subscribers {
+    pub(super) count: u64,
+    /// Nodes that did not answer, whose subscribers are left out.
+    pub(super) missed: u64,
 }
 
 impl Answer {
@@ -54,23 +62,30 @@ impl Counts {
     }
 
     /// The subscribers of a channel. Those of a node that does not answer are left out, and the log says so.
-    pub(super) async fn subscribers(&self, hub: &HubHandle, channel: &str) -> u64 {
+    pub(super) async fn subscribers(&self, hub: &HubHandle, channel: &str) -> Subscribers {
         let answer = self.answers.lock().find(hub.name().as_str(), channel);
         let elsewhere = answer.elsewhere.get_or_init(|| self.ask(hub, channel));
-        *elsewhere.await + hub.cluster().hub().group_len(channel) as u64
+        let Subscribers { count, missed } = *elsewhere.await;
+        let here = hub.cluster().hub().group_len(channel) as u64;
+        let count = count + here;
+        Subscribers { count, missed }
     }
 
-    async fn ask(&self, hub: &HubHandle, channel: &str) -> u64 {
+    async fn ask(&self, hub: &HubHandle, channel: &str) -> Subscribers {
         let cluster = hub.cluster();
         let counted = cluster.group_len(channel).await;
+        let mut missed = 0;
         for (node, why) in counted.missed() {
             self.log.missed(node, why);
+            missed += 1;
         }
         let others = counted.nodes.iter();
         let others = others.filter(|part| part.node.as_deref() != cluster.address());
-        others
-            .filter_map(|part| part.count.as_ref().ok().copied())
-            .sum()
+        let count = others.filter_map(|part| part.count.as_ref().ok().copied());
+        Subscribers {
+            count: count.sum(),
+            missed,
+        }
     }
 }
 

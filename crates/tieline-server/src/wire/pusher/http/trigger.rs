@@ -7,13 +7,16 @@ use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, SeqAccess, Visitor},
+    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{error::ApiError, info::Info, signature::Query};
-use crate::wire::pusher::{
-    app::AppRules,
-    channel::{Channel, ChannelKind},
+use crate::{
+    app::channels::MAX_EVENT_NAME,
+    wire::pusher::{
+        app::AppRules,
+        channel::{Channel, ChannelKind},
+    },
 };
 
 /// Most channels of an event.
@@ -21,9 +24,6 @@ const MAX_CHANNELS: usize = 100;
 
 /// Most events of a batch.
 const MAX_BATCH: usize = 10;
-
-/// Longest name of an event, in characters.
-const MAX_NAME: usize = 200;
 
 /// Longest text about a body that cannot be read, in characters.
 const MAX_WHY: usize = 200;
@@ -52,7 +52,7 @@ pub(super) struct TriggerBody<'a> {
 #[derive(Deserialize)]
 pub(super) struct BatchBody<'a> {
     #[serde(borrow)]
-    batch: AtMost<BatchEvent<'a>, MAX_BATCH>,
+    batch: AtMost<Object<BatchEvent<'a>>, MAX_BATCH>,
 }
 
 #[derive(Deserialize)]
@@ -111,7 +111,7 @@ impl<'a> Trigger<'a> {
         if events.is_empty() {
             return Err(ApiError::bad_request("batch has no events"));
         }
-        let events = events.into_iter().map(|event| {
+        let events = events.into_iter().map(|Object(event)| {
             Self {
                 name: event.name,
                 data: event.data,
@@ -143,8 +143,8 @@ impl<'a> Trigger<'a> {
 
     /// Checks it. What is too long is told apart from what is wrong otherwise.
     pub(super) fn checked(mut self, rules: &AppRules) -> Result<Self, ApiError> {
-        if self.name.is_empty() || self.name.chars().count() > MAX_NAME {
-            let message = format!("the name of an event has 1 to {MAX_NAME} characters");
+        if self.name.is_empty() || self.name.chars().count() > MAX_EVENT_NAME {
+            let message = format!("the name of an event has 1 to {MAX_EVENT_NAME} characters");
             return Err(ApiError::bad_request(message));
         }
         if RESERVED.iter().any(|begin| self.name.starts_with(begin)) {
@@ -203,11 +203,33 @@ fn is_socket_id(text: &str) -> bool {
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
+    let read = serde_json::from_slice(body).map(|Object(body)| body);
+    read.map_err(|error: serde_json::Error| {
         // It may quote the body.
         let why: String = error.to_string().chars().take(MAX_WHY).collect();
         ApiError::bad_request(format!("the body cannot be read: {why}"))
     })
+}
+
+/// An object. Without it, a list would be read as the fields in order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
 }
 
 /// A list of at most so many.

@@ -22,11 +22,10 @@ pub(in crate::wire::pusher) const MAX_WATCHED: usize = 100;
 /// How long a client waits for what is not known yet, to be told of all users at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The users of a list, which may be missing; one more than are watched at most.
-pub(in crate::wire::pusher) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
-    let list =
-        list.and_then(|list| serde_json::from_str::<Vec<serde_json::Value>>(list.get()).ok());
-    let list = list.unwrap_or_default();
+/// The users of a list, which may be missing; one more than are watched at most. `None` if it is no list.
+pub(in crate::wire::pusher) fn ids(list: Option<&RawValue>) -> Option<Vec<Arc<str>>> {
+    let list = list.map_or("[]", RawValue::get);
+    let list: Vec<serde_json::Value> = serde_json::from_str(list).ok()?;
     let mut ids: Vec<Arc<str>> = Vec::new();
     let usable = list.iter().filter_map(serde_json::Value::as_str);
     for id in usable.filter(|id| Member::is_id(id)) {
@@ -37,7 +36,7 @@ pub(in crate::wire::pusher) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
             ids.push(id.into());
         }
     }
-    ids
+    Some(ids)
 }
 
 /// Tells a client of these users from now on.
@@ -111,13 +110,17 @@ mod tests {
 
     fn read(list: &str) -> Vec<String> {
         let list = serde_json::from_str(list).unwrap();
-        ids(Some(list)).iter().map(ToString::to_string).collect()
+        let ids = ids(Some(list)).unwrap();
+        ids.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn what_nobody_is_called_is_not_watched() {
         assert_eq!(read(r#"["a","",7,null,"\u0000x","a","b"]"#), ["a", "b"]);
-        assert!(read("{}").is_empty() && read("7").is_empty());
+        assert!(read("[]").is_empty() && ids(None).is_some_and(|ids| ids.is_empty()));
+        for no_list in ["{}", "7", "\"a\""] {
+            assert!(ids(Some(serde_json::from_str(no_list).unwrap())).is_none());
+        }
         let long = format!("[\"{}\",\"a\"]", "x".repeat(129));
         assert_eq!(read(&long), ["a"]);
     }

@@ -73,6 +73,31 @@ fn nothing_but_strings_is_taken_for_a_string() {
 }
 
 #[test]
+fn a_list_is_no_object_whatever_stands_in_it() {
+    let of_one = [
+        r#"["e","d",["a"],null,null,null]"#,
+        r#"[{"name":"e","data":"d","channel":"a"}]"#,
+    ];
+    for body in of_one {
+        let (status, why) = refusal(body);
+        assert_eq!(status, 400, "{body}");
+        assert!(why.contains("expected an object"), "{why}");
+    }
+    for body in [
+        r#"[[{"name":"e","data":"d","channel":"a"}]]"#,
+        r#"{"batch":[["e","a","1",null,null]]}"#,
+        r#"{"batch":[7]}"#,
+        r#"{"batch":{}}"#,
+    ] {
+        let events = Trigger::of_batch(body.as_bytes(), &app().rules);
+        let (status, why) = text_of(events.map(drop).unwrap_err());
+        assert_eq!(status, 400, "{body}");
+        let names = ["TriggerBody", "BatchBody", "BatchEvent", "struct", "AtMost"];
+        assert!(names.iter().all(|name| !why.contains(name)), "{why}");
+    }
+}
+
+#[test]
 fn an_event_is_for_1_to_100_channels() {
     let body = |n: usize| {
         let names = (0..n).map(|n| format!("\"{n}\""));
