@@ -36,7 +36,7 @@ impl Pusher {
     }
 
     #[track_caller]
-    fn hears_of(&mut self, event: &str, member: &Value) {
+    pub(super) fn hears_of(&mut self, event: &str, member: &Value) {
         assert_eq!(&self.event(&format!("pusher_internal:{event}")), member);
     }
 
