@@ -79,15 +79,6 @@ impl OpenRoom {
         }
     }
 
-    /// What others know of a member, or else what it says of itself: while it is one, that does not change.
-    pub(super) fn known(&self, member: Member) -> Member {
-        let info = self.room.lock().info_of(&member.id).cloned();
-        match info {
-            Some(info) => Member { info, ..member },
-            None => member,
-        }
-    }
-
     /// Joins the group. The data of the answer: all members.
     pub(super) fn join(
         &self,
