@@ -21,6 +21,7 @@ pub(crate) mod label;
 pub(crate) mod member_limits;
 mod occupant;
 mod outgoing;
+mod patience;
 mod presence;
 mod refused;
 pub(crate) mod service;
