@@ -202,7 +202,16 @@ impl Hubs {
         self.0.presence.get()?.as_ref()
     }
 
-    /// Ends what this node has said of the members of groups: whoever is still one goes. Once no client is left.
+    /// From now on, members whose connections end stay until [`end_presence`](Self::end_presence). Before clients are
+    /// closed, so that those who come back on another node were never gone.
+    pub(crate) fn keep_members(&self) {
+        if let Some(presence) = self.presence() {
+            presence.begin_drain();
+        }
+    }
+
+    /// Ends what this node has said of the members of groups: whoever is still one goes, unless it comes back within
+    /// seconds. Once no client is left.
     pub(crate) async fn end_presence(&self) {
         let Some(Some(presence)) = self.0.presence.get() else {
             return;

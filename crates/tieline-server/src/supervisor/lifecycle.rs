@@ -126,7 +126,7 @@ async fn serve_one<E: Events>(
         ports,
         node,
         router,
-        quotas,
+        hubs,
         apps,
         failures: _,
         inspector: _,
@@ -155,13 +155,14 @@ async fn serve_one<E: Events>(
         let drained = async {
             drain(phase).await;
             let _drained = is_drained.drop_guard();
+            hubs.keep_members();
             node.drain().await
         };
         tokio::join!(drained, served_ports.join_all()).0
     };
     let drained = tokio::select! {
         drained = served => drained,
-        never = quotas.sweep() => match never {},
+        never = hubs.quotas().sweep() => match never {},
     };
     let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
     if connections > 0 {

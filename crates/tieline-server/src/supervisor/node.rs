@@ -16,7 +16,6 @@ use crate::{
         handshakes::{self, ListenerFailures},
         hubs::Hubs,
         inspection::Inspector,
-        limits::Quotas,
     },
     wire::{label, pusher::app::LiveApps, webpubsub::handler::WebPubSub},
 };
@@ -27,7 +26,7 @@ pub(super) struct ReadyNode<E: Events> {
     pub(super) ports: Vec<Port>,
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
-    pub(super) quotas: Arc<Quotas>,
+    pub(super) hubs: Hubs,
     /// What its listeners count.
     pub(super) failures: Vec<ListenerFailures>,
     /// What operators learn of it.
@@ -52,14 +51,13 @@ impl<E: Events> ReadyNode<E> {
         let inspector = Arc::new(Inspector::new(hubs.clone(), control, follow));
         let handler = WebPubSub::new(events, Arc::clone(&inspector));
         let node = Node::in_cluster(hubs.cluster().clone(), handler);
-        let quotas = Arc::clone(hubs.quotas());
         let (ports, failures) = watched(ports, &hubs);
-        let router = routes::routes(&node, hubs, phase);
+        let router = routes::routes(&node, hubs.clone(), phase);
         Self {
             ports,
             node,
             router,
-            quotas,
+            hubs,
             failures,
             inspector,
             apps: None,

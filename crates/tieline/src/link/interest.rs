@@ -37,7 +37,7 @@ type HashMapOf<T> = HashMap<u64, T, FixedState>;
 #[derive(Debug, Default)]
 pub(crate) struct Interest {
     state: Mutex<State>,
-    /// A peer has acknowledged a version, or a stream has ended.
+    /// A peer has acknowledged a version, or is not waited for any more, or a stream has ended.
     acknowledged: Notify,
 }
 
@@ -62,6 +62,8 @@ struct Stream {
     /// The version that the peer has applied.
     acknowledged: u64,
     snapshot_sent: bool,
+    /// Somebody has waited for it in vain, and it has not caught up since.
+    is_late: bool,
     waker: Option<Waker>,
 }
 
@@ -89,7 +91,9 @@ impl Interest {
         }
     }
 
-    /// Waits until all peers with a live stream have applied everything gained so far, for `limit` at most.
+    /// Waits until all peers with a live stream have applied everything gained so far, for `limit` at most; false if
+    /// some have not. A peer for which somebody has waited in vain is waited for again once it has caught up, so that one
+    /// which hangs is waited for once.
     pub(crate) async fn synced(&self, limit: Duration) -> bool {
         let version = self.state.lock().version;
         let synced = async {
@@ -97,21 +101,44 @@ impl Interest {
                 let acknowledged = self.acknowledged.notified();
                 tokio::pin!(acknowledged);
                 acknowledged.as_mut().enable();
-                if self.is_synced(version) {
-                    return;
+                if let Some(is_synced) = self.is_synced(version) {
+                    return is_synced;
                 }
                 acknowledged.await;
             }
         };
-        timeout(limit, synced).await.is_ok()
+        if let Ok(is_synced) = timeout(limit, synced).await {
+            return is_synced;
+        }
+        let state = self.state.lock();
+        let mut is_synced = true;
+        for stream in &state.streams {
+            let mut stream = stream.lock();
+            if !stream.is_synced(version) {
+                is_synced = false;
+                stream.is_late = true;
+            }
+        }
+        drop(state);
+        // Who waits for the same peers has no more to wait for.
+        self.acknowledged.notify_waiters();
+        is_synced
     }
 
-    fn is_synced(&self, version: u64) -> bool {
+    /// Whether all have applied a version; `None` while one has not that is not late.
+    fn is_synced(&self, version: u64) -> Option<bool> {
         let state = self.state.lock();
-        state
-            .streams
-            .iter()
-            .all(|stream| stream.lock().is_synced(version))
+        let mut is_synced = true;
+        for stream in &state.streams {
+            let stream = stream.lock();
+            if !stream.is_synced(version) {
+                if !stream.is_late {
+                    return None;
+                }
+                is_synced = false;
+            }
+        }
+        Some(is_synced)
     }
 
     /// Starts a stream, which gets a snapshot and then every change.
@@ -125,6 +152,7 @@ impl Interest {
             sent: 0,
             acknowledged: 0,
             snapshot_sent: false,
+            is_late: false,
             waker: None,
         }));
         state.streams.push(Arc::clone(&stream));
@@ -158,8 +186,12 @@ impl Stream {
         self.snapshot_sent && self.pending.is_empty()
     }
 
+    fn is_caught_up(&self) -> bool {
+        self.is_idle() && self.acknowledged == self.sent
+    }
+
     fn is_synced(&self, version: u64) -> bool {
-        self.acknowledged >= version || (self.is_idle() && self.acknowledged == self.sent)
+        self.acknowledged >= version || self.is_caught_up()
     }
 
     fn take_message(&mut self) -> proto::Interest {
@@ -211,6 +243,8 @@ impl Subscription {
         let mut stream = self.stream.lock();
         if version > stream.acknowledged {
             stream.acknowledged = version;
+            // Not before it has all: the answers of one that is slow come long after what they answer.
+            stream.is_late &= !stream.is_caught_up();
             drop(stream);
             self.interest.acknowledged.notify_waiters();
         }

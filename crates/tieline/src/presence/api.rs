@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use tieline_registry::{
@@ -22,6 +23,9 @@ use super::{
     start::Tasks,
 };
 use crate::{cluster::Cluster, hub::Namespace};
+
+/// For how long users of a node that has ended stay at least, if it has kept them while its connections were closed.
+const RETURN: Duration = Duration::from_secs(5);
 
 /// Who is in which group, over the whole cluster. Cheap to clone; all clones are the same node.
 ///
@@ -132,9 +136,18 @@ impl Presence {
         }
     }
 
+    /// Begins the end of this node: from now on a user whose connection [ends](Exit::Disconnected) stays a member until
+    /// [`drain`](Self::drain), whatever the grace, so that clients that come back elsewhere were never gone. Call it
+    /// before [`Node::drain`](crate::Node::drain), which closes connections, and `drain` after it. All else goes on:
+    /// connections that are still open [enter](Self::enter), and [leave](Exit::Left). Costs nothing.
+    pub fn begin_drain(&self) {
+        self.shared.keeps_users.store(true, Relaxed);
+    }
+
     /// Ends this node's part in order: its users stay for the [grace](PresenceConfig::grace) from now on, and go then,
-    /// unless they have come elsewhere. Call it before [`Node::drain`](crate::Node::drain): from now on
-    /// [`exit`](Self::exit) does nothing here, and [`enter`](Self::enter) is refused.
+    /// unless they have come elsewhere; after [`begin_drain`](Self::begin_drain) they stay for 5 s at least, the time
+    /// to come back for the clients that were closed last. From now on [`exit`](Self::exit) does nothing here, and
+    /// [`enter`](Self::enter) is refused.
     ///
     /// # Errors
     /// The registry does not answer. Then the users go once the lease and the grace have run out.
@@ -144,7 +157,11 @@ impl Presence {
             return Ok(());
         };
         let grace = self.shared.longest_grace();
-        Ok(self.shared.end(term, grace).await?)
+        // Without users, another dispatcher may take over at once.
+        let keeps_some =
+            self.shared.keeps_users.load(Relaxed) && self.shared.table(|table| !table.is_empty());
+        let after = if keeps_some { grace.max(RETURN) } else { grace };
+        Ok(self.shared.end(term, after).await?)
     }
 }
 
@@ -246,7 +263,9 @@ impl Presence {
             return;
         }
         let after = match exit {
-            Exit::Left => std::time::Duration::ZERO,
+            Exit::Left => Duration::ZERO,
+            // They go with the node.
+            Exit::Disconnected if self.shared.keeps_users.load(Relaxed) => return,
             Exit::Disconnected => self.limits.grace,
         };
         self.shared.exit(roster, user, after);

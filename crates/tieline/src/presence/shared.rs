@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) is_draining: AtomicBool,
     /// The registry may know nothing of the term.
     is_term_doubted: AtomicBool,
+    /// The node is about to drain: users whose connections end stay until then.
+    pub(super) keeps_users: AtomicBool,
     /// In milliseconds.
     longest_grace: AtomicU64,
 }
@@ -109,6 +111,7 @@ impl Shared {
             is_away: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             is_term_doubted: AtomicBool::new(false),
+            keeps_users: AtomicBool::new(false),
             longest_grace: AtomicU64::new(0),
             config,
         };

@@ -26,8 +26,8 @@ section! {
         member_grace: Duration = Duration::ZERO,
             "How long a member stays in a presence channel after its last connection has ended.",
             "Whoever reconnects within it, also to another node, is not told to have gone and come; those who are \
-             really gone are shown for as much longer. The information about the member stays as it was. Who unsubscribes goes \
-             at once. After a crash or a drain, all members stay for the longest grace of any app.",
+             really gone are shown for as much longer. Who unsubscribes goes at once. After a crash or a drain, all \
+             members stay for the longest grace of any app, and after a drain for 5 s at least.",
             live: true;
     }
 }
@@ -97,7 +97,7 @@ section! {
             without: "`pusher.max_members`", live: true;
         member_grace: Option<Duration> = None,
             "How long a member of this app stays after its last connection has ended.",
-            "After a crash or a drain, all members stay for the longest grace of any app.",
+            "After a crash or a drain, all members stay for the longest grace of any app, and after a drain for 5 s at least.",
             without: "`pusher.member_grace`", live: true;
     }
 }

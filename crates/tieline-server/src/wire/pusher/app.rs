@@ -215,6 +215,12 @@ impl Apps {
         self.by_id.get(id)
     }
 
+    /// Those whose subscribers are told how many they are.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &Arc<App>> {
+        let apps = self.by_id.values();
+        apps.filter(|app| app.rules.subscription_counts)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

@@ -4,9 +4,12 @@
 //! not know who publishes or subscribes. Invariant: whoever subscribes after an event was sent finds it, or a later
 //! one, because it is kept before it is sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tieline::{Cluster, ValuesError};
+use tokio::time::timeout;
+
+use super::patience::Patience;
 
 /// An event that is kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +37,37 @@ pub(super) async fn last(
     let stored = cluster.values()?.get(channel).await?;
     // What another version has kept in another form is not there.
     Ok(stored.and_then(|stored| Some((decode(&stored.bytes)?, stored.ttl))))
+}
+
+/// The same, unless the registry does not answer: then `None`, after a time that does not add up while it hangs.
+pub(super) async fn last_within(
+    cluster: &Cluster,
+    channel: &str,
+    patience: &Arc<Patience>,
+) -> Option<Option<(CachedEvent, Duration)>> {
+    let limit = patience.limit();
+    let (cluster, name) = (cluster.clone(), channel.to_owned());
+    let asking = Arc::clone(patience);
+    // On a task, so that an answer which nobody waits for any more is heard.
+    let asked = tokio::spawn(async move {
+        let last = last(&cluster, &name).await;
+        if last.is_ok() {
+            asking.answered();
+        }
+        last
+    });
+    match timeout(limit, asked).await {
+        Ok(Ok(Ok(last))) => return Some(last),
+        Ok(Ok(Err(error))) => {
+            tracing::debug!(%error, channel, "subscribed without the event that is kept");
+        }
+        // It has taken too long, or the process ends.
+        Ok(Err(_)) | Err(_) => {
+            tracing::debug!(channel, "subscribed before the event that is kept was read");
+        }
+    }
+    patience.runs_out();
+    None
 }
 
 /// The length of the name in two bytes, the name, the data.

@@ -21,7 +21,9 @@ pub(crate) mod label;
 pub(crate) mod member_limits;
 mod occupant;
 mod outgoing;
+mod patience;
 mod presence;
+mod recounting;
 mod refused;
 pub(crate) mod service;
 mod sign_in;
@@ -42,6 +44,7 @@ use crate::app::follow::Follows;
 pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher, follows: &Follows) -> Router {
     let pusher = Arc::new(pusher);
     pusher.read_notices();
+    recounting::start(&pusher);
     let http = http::routes(Arc::clone(&pusher));
     let handler = PusherHandler::new(follows.clone());
     upgrade::routes(node.clone(), pusher, handler).merge(http)

@@ -35,8 +35,7 @@ impl Occupant {
         app: &Arc<App>,
         channel: Channel<'_>,
     ) -> Option<Box<Self>> {
-        let has_members = channel.kind() == ChannelKind::Presence;
-        if has_members || matches!(channel.kind(), ChannelKind::ToUser(_)) {
+        if !is_counted(channel.kind()) {
             return None;
         }
         let name = channel.name();
@@ -66,6 +65,11 @@ impl Occupant {
             self.counting.changed(&self.app, &self.hub, &self.channel);
         }
     }
+}
+
+/// Whether the subscribers of a channel of this kind are counted: those of others have members, or are one user.
+pub(super) fn is_counted(kind: ChannelKind<'_>) -> bool {
+    !matches!(kind, ChannelKind::Presence | ChannelKind::ToUser(_))
 }
 
 /// Whether the channel is occupied by one more from now on: only if a webhook wants to know.

@@ -3,7 +3,7 @@
 //! Must not know frames or routes. Invariant: a client counts from its upgrade to its end, whatever becomes of the
 //! settings meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tieline::RequestError;
@@ -13,10 +13,14 @@ use super::{
     counting::Counting,
     counting_node::ChannelChanged,
     dialect::PusherDialect,
+    patience::Patience,
     presence::{Rooms, WatchedUsers},
     webhooks::Webhooks,
 };
 use crate::app::hubs::Hubs;
+
+/// How long a subscriber waits for the last event of its channel.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The wire of a node.
 pub(crate) struct Pusher {
@@ -27,6 +31,8 @@ pub(crate) struct Pusher {
     pub(super) rooms: Rooms,
     pub(super) watched: WatchedUsers,
     pub(super) counting: Arc<Counting>,
+    /// With the events of cache channels.
+    pub(super) patience: Arc<Patience>,
     /// The number of clients of each app that has some, by its id.
     clients: Mutex<BTreeMap<String, usize>>,
 }
@@ -53,6 +59,7 @@ impl Pusher {
             rooms: Rooms::default(),
             watched: WatchedUsers::default(),
             counting: Arc::new(counting),
+            patience: Arc::new(Patience::new(PATIENCE)),
             clients: Mutex::default(),
         }
     }

@@ -178,11 +178,9 @@ async fn join(
 /// What a subscriber of a cache channel is told first: read once it is in the group, so that it misses no event between
 /// the two. `None` if the registry does not answer.
 async fn kept(client: &Client, app: &App, channel: &str) -> Option<String> {
-    let last = cache::last(client.hub.cluster(), channel).await;
-    let last = last.inspect_err(|error| {
-        tracing::debug!(%error, channel, "subscribed without the event that is kept");
-    });
-    let Some((event, _)) = last.ok()? else {
+    let patience = &client.place.pusher.patience;
+    let last = cache::last_within(client.hub.cluster(), channel, patience).await;
+    let Some((event, _)) = last? else {
         client.place.pusher.webhooks.cache_miss(app, channel);
         return Some(outgoing::cache_miss(channel));
     };

@@ -90,6 +90,31 @@ fn nobody_is_told_of_members_or_unless_the_app_says_so() {
 }
 
 #[test]
+fn the_subscribers_of_a_node_that_is_gone_do_not_count_until_it_is_back() {
+    let app = "subscription_counts = true\n[cluster]\nlease = \"4s\"";
+    let mut nodes = Nodes::many(app, 3);
+    let mut clients: Vec<_> = { nodes.servers.iter() }
+        .map(|node| Pusher::connect(&node.addresses[0]))
+        .collect();
+    for client in &mut clients {
+        client.ask_to_subscribe("a");
+    }
+    for client in &mut clients {
+        while client.next() != count("a", 3) {}
+    }
+    // As by SIGKILL.
+    drop(nodes.servers.pop());
+    let _gone = clients.pop();
+    for client in &mut clients {
+        while client.next() != count("a", 2) {}
+    }
+    nodes.servers[1].pause();
+    while clients[0].next() != count("a", 1) {}
+    nodes.servers[1].signal("CONT");
+    while clients[0].next() != count("a", 2) {}
+}
+
+#[test]
 fn changes_on_several_nodes_are_told_once_for_the_cluster() {
     const TIME: Duration = Duration::from_secs(5);
     let nodes = Nodes::many("subscription_counts = true", 3);

@@ -51,3 +51,38 @@ fn clients_go_to_another_node_at_once_if_it_is_ready() {
     nodes.servers[0].signal("TERM");
     assert_eq!(closed(&mut here), 4100);
 }
+
+#[test]
+fn members_who_come_back_on_another_node_were_never_gone() {
+    let mut nodes = Nodes::two("[times]\ndrain_window = \"2s\"\n");
+    let [here, there] = nodes.ends().map(str::to_owned);
+    let mut grace = Pusher::connect(&here);
+    grace.enter(r#"{"user_id":"grace"}"#);
+    let mut members: Vec<_> = { 0..11 }
+        .map(|number| {
+            let data = json!({"user_id": format!("u{number}")});
+            let mut member = Pusher::connect(&there);
+            member.enter(&data.to_string());
+            grace.hears_of("member_added", &data);
+            (data, member)
+        })
+        .collect();
+    nodes.servers[1].signal("TERM");
+    let (lost, mut gone) = members.pop().unwrap();
+    let back: Vec<_> = { members.into_iter() }
+        .map(|(data, mut member)| {
+            assert!(matches!(member.client.close_code(), 4100 | 4200));
+            drop(member);
+            let mut member = Pusher::connect(&here);
+            let members = member.enter(&data.to_string());
+            assert_eq!(members["count"], 12, "{members}");
+            member
+        })
+        .collect();
+    gone.client.close_code();
+    drop(gone);
+    assert_eq!(nodes.servers[1].exit_code(), Some(0));
+    // Nothing was told of the others.
+    grace.hears_of("member_removed", &lost);
+    drop(back);
+}

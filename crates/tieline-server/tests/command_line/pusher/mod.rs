@@ -15,6 +15,7 @@ mod members_across;
 mod metrics;
 mod presence;
 mod sign_in;
+mod slow_nodes;
 
 use std::{fmt::Write as _, fs::Permissions, os::unix::fs::PermissionsExt};
 

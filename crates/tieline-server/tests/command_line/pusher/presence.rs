@@ -1,5 +1,7 @@
 //! Members of presence channels, on one node and on two.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::{KEY, Nodes, Pusher, is_told_twice};
@@ -36,7 +38,7 @@ impl Pusher {
     }
 
     #[track_caller]
-    fn hears_of(&mut self, event: &str, member: &Value) {
+    pub(super) fn hears_of(&mut self, event: &str, member: &Value) {
         assert_eq!(&self.event(&format!("pusher_internal:{event}")), member);
     }
 
@@ -81,21 +83,31 @@ fn members_come_with_their_first_connection_and_go_with_their_last_on_any_node()
 }
 
 #[test]
-fn others_information_about_a_member_is_that_of_its_first_connection() {
-    let nodes = Nodes::two("");
-    let [one, other] = nodes.ends().map(str::to_owned);
-    let mut joan = Pusher::connect(&other);
+fn information_about_a_member_is_the_latest_and_the_same_on_every_node() {
+    let nodes = Nodes::many("", 3);
+    let [one, other, third] = [0, 1, 2].map(|node: usize| &nodes.servers[node].addresses[0]);
+    let mut joan = Pusher::connect(one);
     joan.enter(r#"{"user_id":"joan"}"#);
-    let mut first = Pusher::connect(&one);
+    let mut first = Pusher::connect(one);
     first.enter(r#"{"user_id":"ada","user_info":1}"#);
     joan.hears_of("member_added", &json!({"user_id": "ada", "user_info": 1}));
-    for (address, own) in [(&one, 1), (&other, 2)] {
-        let mut second = Pusher::connect(address);
-        let members = second.enter(r#"{"user_id":"ada","user_info":2}"#);
-        // At another node, it knows of itself what it has said: the first may be about to go.
-        assert_eq!(members["hash"]["ada"], own);
+    let mut second = Pusher::connect(other);
+    let members = second.enter(r#"{"user_id":"ada","user_info":2}"#);
+    assert_eq!(members["hash"]["ada"], 2);
+    // The third node begins to follow now; the first reads of it within moments.
+    for address in [third, other, one] {
+        let begin = Instant::now();
+        let mut grace = Pusher::connect(address);
+        while grace.enter(r#"{"user_id":"joan"}"#)["hash"]["ada"] != 2 {
+            assert!(begin.elapsed() < DEADLINE, "{address}");
+            grace.leave();
+        }
     }
     joan.lives();
+    // The first connection has said it, and does not say it again.
+    drop(second);
+    let members = Pusher::connect(third).enter(r#"{"user_id":"joan"}"#);
+    assert_eq!(members["hash"]["ada"], 2);
 }
 
 #[test]
@@ -150,7 +162,7 @@ fn who_is_no_member_is_told_why() {
     drop(third);
     client.lives();
     // Nobody is left, so there is room again.
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     loop {
         second.ask_to_enter(r#"{"user_id":"joan"}"#);
         if second.next().contains("subscription_succeeded") {

@@ -35,7 +35,7 @@ fn a_node_that_ends_posts_what_it_has_taken_and_takes_no_more() {
                 let channel = format!("presence-{}", users % 50);
                 let user = users.to_string();
                 runtime
-                    .block_on(presence.enter(&channel, &user, "{}"))
+                    .block_on(presence.enter(&channel, &*user, "{}"))
                     .unwrap();
                 users += 1;
                 pace(Duration::from_millis(30));

@@ -125,7 +125,7 @@ fn a_batch_has_several_events_in_the_order_of_each_channel() {
         for user in &users {
             scene
                 .presence
-                .enter("presence-x", user, "{}")
+                .enter("presence-x", &**user, "{}")
                 .await
                 .unwrap();
         }

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
+
 use super::{
     proxy::{Mode, Proxy},
     scripted::{RawStream, ScriptedPeer},
@@ -101,6 +103,45 @@ fn settling_waits_for_live_streams_only_and_no_longer_than_its_limit() {
             interest.synced(Duration::from_secs(5)).await,
             "its end ends the wait"
         );
+    });
+}
+
+#[test]
+fn a_peer_that_hangs_is_waited_for_once_and_again_when_it_has_caught_up() {
+    const LIMIT: Duration = Duration::from_millis(500);
+    const LONG: Duration = Duration::from_secs(60);
+    run(async {
+        let interest = Arc::new(Interest::default());
+        let hangs = Arc::clone(&interest).subscribe();
+        let answers = Arc::clone(&interest).subscribe();
+        let cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let first = hangs.poll_message(&cx).unwrap().version;
+        answers.acknowledge(answers.poll_message(&cx).unwrap().version);
+        interest.gained(1);
+        answers.acknowledge(answers.poll_message(&cx).unwrap().version);
+        // Whoever else waits has no more to wait for.
+        let waits = [interest.synced(LIMIT), interest.synced(LONG)];
+        assert_eq!(join_all(waits).await, [false, false]);
+        for hash in 2..20 {
+            interest.gained(hash);
+            let version = answers.poll_message(&cx).unwrap().version;
+            let acknowledges = async { answers.acknowledge(version) };
+            // The other one is waited for.
+            let (synced, ()) = tokio::join!(interest.synced(LONG), acknowledges);
+            assert!(!synced);
+        }
+        // It has read more than it answers.
+        let last = hangs.poll_message(&cx).unwrap().version;
+        hangs.acknowledge(first);
+        assert!(!interest.synced(LONG).await);
+        hangs.acknowledge(last);
+        assert!(interest.synced(LONG).await);
+        interest.gained(20);
+        answers.acknowledge(answers.poll_message(&cx).unwrap().version);
+        let version = hangs.poll_message(&cx).unwrap().version;
+        let acknowledges = async { hangs.acknowledge(version) };
+        let (synced, ()) = tokio::join!(interest.synced(LONG), acknowledges);
+        assert!(synced, "it is waited for again");
     });
 }
 

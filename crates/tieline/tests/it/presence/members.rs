@@ -324,6 +324,39 @@ fn what_cannot_be_entered_is_an_error() {
 }
 
 #[test]
+fn users_whose_connections_a_drain_ends_go_with_the_node() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (_b, on_b) = node(&registry).await;
+        for user in ["ada", "grace", "joan"] {
+            enter(&on_a, user).await;
+        }
+        let mut observer = Observer::start(on_b.follow("lobby").await.unwrap()).await;
+        observer.until_members(&["ada", "grace", "joan"]).await;
+        on_a.begin_drain();
+        on_a.exit("lobby", "ada", Exit::Disconnected);
+        on_a.exit("lobby", "grace", Exit::Disconnected);
+        // All else goes on.
+        on_a.exit("lobby", "joan", Exit::Left);
+        observer.until_heard("-joan").await;
+        enter(&on_a, "mary").await;
+        observer.until_heard("+mary").await;
+        on_a.drain().await.unwrap();
+        // The last ones have the time to come back.
+        enter(&on_b, "ada").await;
+        observer.until_members(&["ada"]).await;
+        let heard = observer.history.heard.split_off(2);
+        assert_eq!(observer.history.heard, ["-joan", "+mary"]);
+        assert!(
+            heard
+                .iter()
+                .all(|one| ["-grace", "-mary"].contains(&&**one))
+        );
+    });
+}
+
+#[test]
 fn a_node_that_is_gone_keeps_its_users_for_a_lease() {
     run_within(LIMIT, async {
         let registry = memory_registry();

@@ -57,7 +57,6 @@ impl Membership {
         let open = rooms.open(hub, channel);
         let (room, presence) = open.ok_or(EnterError::Unsupported)?;
         room.read().await;
-        let member = room.known(member);
         let presence = limits.of(presence);
         let who = (Arc::clone(&member.id), Arc::clone(&member.info));
         let entering = presence.enter(channel, who.0, who.1);

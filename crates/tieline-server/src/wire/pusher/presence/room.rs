@@ -53,14 +53,6 @@ impl Room {
         self.is_read
     }
 
-    /// The information about a member that others know, if it has a connection here: what was told of one elsewhere
-    /// may be about to go.
-    pub(super) fn info_of(&self, user: &str) -> Option<&Arc<str>> {
-        let at = self.place(user).ok()?;
-        let known = Some(&self.told[at].info).filter(|info| !info.is_empty());
-        known.filter(|_| !self.subscribers(user).is_empty())
-    }
-
     /// Adds a subscriber. The data of the answer that it gets: all members, itself included.
     pub(super) fn subscribe(&mut self, id: ClientId, member: &Member) -> String {
         let user = Arc::clone(&member.id);
@@ -134,12 +126,10 @@ impl Room {
         }
     }
 
-    /// What is known of a member is what its first connection has said that says something, until the user is gone.
-    /// There is no event that would tell it.
+    /// What is known of a member is what the registry says, so that it is the same on all nodes. There is no event that
+    /// would tell it: who subscribes from now on reads it.
     fn learn(&mut self, member: &tieline::Member) {
-        if let Ok(at) = self.place(&member.user)
-            && self.told[at].info.is_empty()
-        {
+        if let Ok(at) = self.place(&member.user) {
             self.told[at].info = Arc::clone(&member.info);
         }
     }
@@ -180,7 +170,9 @@ impl Room {
         let told = self.told.iter();
         let told = told.map(|one| (&*one.id, one.json()));
         let mut hash: BTreeMap<&str, Option<&RawValue>> = told.collect();
-        hash.insert(&own.id, own.json());
+        // A connection that says nothing of its user leaves what others have said.
+        let said = hash.entry(&own.id).or_default();
+        *said = own.json().or(*said);
         let members = Members {
             ids: hash.keys().copied().collect(),
             count: hash.len(),

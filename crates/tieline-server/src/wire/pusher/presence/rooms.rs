@@ -16,24 +16,37 @@ use super::{
 };
 use crate::{
     app::{hubs::HubHandle, opened::Opened},
-    wire::pusher::{dialect, outgoing},
+    wire::pusher::{dialect, outgoing, patience::Patience},
 };
 
 /// How long a subscriber waits to learn who else is there. While the registry is away, it learns that later.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The rooms of a node, by hub and channel.
-#[derive(Default)]
-pub(in crate::wire::pusher) struct Rooms(Opened<Arc<str>, OpenRoom>);
+pub(in crate::wire::pusher) struct Rooms {
+    open: Opened<Arc<str>, OpenRoom>,
+    patience: Arc<Patience>,
+}
 
 /// A presence channel that somebody here is subscribed to: it is followed for as long as it is open.
 pub(super) struct OpenRoom {
     /// The name of the hub, a NUL, which no hub has in its name, and the channel.
     key: Arc<str>,
     hub: HubHandle,
+    /// Of all rooms: they are read from one registry.
+    patience: Arc<Patience>,
     room: Mutex<Room>,
     /// The members have become known.
     is_read: Notify,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            open: Opened::default(),
+            patience: Arc::new(Patience::new(PATIENCE)),
+        }
+    }
 }
 
 impl Rooms {
@@ -45,10 +58,11 @@ impl Rooms {
     ) -> Option<(Arc<OpenRoom>, &'a Presence)> {
         let presence = hub.presence()?;
         let key: Arc<str> = format!("{}\0{channel}", hub.name().as_str()).into();
-        let room = self.0.get_or_open(Arc::clone(&key), || {
+        let room = self.open.get_or_open(Arc::clone(&key), || {
             let room = Arc::new(OpenRoom {
                 key,
                 hub: hub.clone(),
+                patience: Arc::clone(&self.patience),
                 room: Mutex::default(),
                 is_read: Notify::new(),
             });
@@ -73,18 +87,10 @@ impl OpenRoom {
         if self.room.lock().is_read() {
             return;
         }
-        if timeout(PATIENCE, is_read).await.is_err() {
+        if timeout(self.patience.limit(), is_read).await.is_err() {
+            self.patience.runs_out();
             let channel = self.channel();
             tracing::debug!(channel, "subscribed before the members are known");
-        }
-    }
-
-    /// What others know of a member, or else what it says of itself: while it is one, that does not change.
-    pub(super) fn known(&self, member: Member) -> Member {
-        let info = self.room.lock().info_of(&member.id).cloned();
-        match info {
-            Some(info) => Member { info, ..member },
-            None => member,
         }
     }
 
@@ -127,6 +133,7 @@ impl Follower for OpenRoom {
         let tellings = room.change(change);
         tellings.iter().for_each(|telling| self.tell(telling));
         drop(room);
+        self.patience.answered();
         self.is_read.notify_waiters();
     }
 }
