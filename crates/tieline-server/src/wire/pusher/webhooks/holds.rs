@@ -84,19 +84,17 @@ impl<R> Default for Holds<R> {
 impl<R> Holds<R> {
     /// A subject has come. Whether to tell it.
     pub(super) fn come(&mut self, subject: &Subject) -> bool {
-        let there = match self.subjects.get_mut(subject) {
-            Some(state) => std::mem::replace(state, State::There),
-            None => {
-                if self.has_room() {
-                    self.subjects.insert(subject.clone(), State::There);
-                }
-                return true;
+        let Some(state) = self.subjects.get_mut(subject) else {
+            if self.has_room() {
+                self.subjects.insert(subject.clone(), State::There);
             }
+            return true;
         };
-        if let State::Gone(gone) = &there {
+        let before = std::mem::replace(state, State::There);
+        if let State::Gone(gone) = &before {
             self.due.remove(&gone.due);
         }
-        !there.is_known()
+        !before.is_known()
     }
 
     /// Whether one more can be remembered. Those of whom another node tells make room.

@@ -9,7 +9,7 @@ const SUBJECTS: usize = 3;
 /// How long all have to come again after a loss.
 const RETURN: Duration = Duration::from_secs(12);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Come(usize),
     Go(usize),
