@@ -189,7 +189,7 @@ part_publish() { CARGO_PROFILE_DEV_DEBUG=line-tables-only cargo publish --dry-ru
 part_semver() {
     local baseline
     baseline=${TIELINE_BASELINE:-$(last_release)} || { echo "no tag v* before this commit: nothing to compare with"; return; }
-    command -v cargo-semver-checks >/dev/null || cargo install --locked cargo-semver-checks --root "$TOOLS"
+    command -v cargo-semver-checks >/dev/null || cargo install --locked --debug cargo-semver-checks --root "$TOOLS"
     cargo semver-checks --workspace --exclude tieline-server --exclude tieline-bench --all-features --baseline-rev "$baseline"
 }
 last_release() { git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null; }
