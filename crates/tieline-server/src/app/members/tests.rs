@@ -247,7 +247,7 @@ async fn connect(node: &Node<()>, hub: &HubHandle) -> (Vec<TestClient>, Vec<Conn
         let own = id.clone();
         let service = node.service(move |_| {
             let accept = Accept::new(()).any_origin().namespace("chat");
-            let data = SharedClientData::new(ClientData::new(Arc::default(), None));
+            let data = SharedClientData::new(ClientData::new(Arc::default(), None, None));
             let accept = accept.id(own.clone()).user(user).data(data);
             async { Ok(accept) }
         });

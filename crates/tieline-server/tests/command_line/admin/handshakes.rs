@@ -12,8 +12,8 @@ use tieline_test_servers::Authority;
 use super::{Node, Page, get};
 use crate::{
     certificates::{connect, issue, write},
-    config::ConfigFile,
     kit::{Client, DEADLINE, ask_on},
+    served::ConfigFile,
 };
 
 const REASONS: [&str; 7] = [
