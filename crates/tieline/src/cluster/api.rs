@@ -290,10 +290,12 @@ impl Cluster {
     }
 
     /// Waits until the other nodes know which users and groups have a connection here, one second at
-    /// most; false if some do not. A node that has not answered in that time is not waited for again until it knows
-    /// everything: until then, calls return false without waiting for it. Until they know, which takes the time of one message between nodes,
+    /// most; false if some do not. Until they know, which takes the time of one message between nodes,
     /// a message that another node sends to a group may miss a connection that has just joined it by
     /// [`Connection::join`](crate::Connection::join).
+    ///
+    /// A node that did not answer in that time is not waited for again until it has caught up. Until
+    /// then, the answer is false.
     pub async fn synced(&self) -> bool {
         self.router.interest.synced(SYNC_TIMEOUT).await
     }
