@@ -196,8 +196,8 @@ fn other_clients_send_to_guarded_groups_only_if_they_are_named() {
         let (error, _) = send(&mut named, group).unwrap();
         assert_eq!(error, "Forbidden", "{group}");
         let path = format!("/groups/{}/:send", group.replace('#', "%23"));
-        let sent = shared.nodes.send(&path, "text/plain", "of a backend");
-        assert_eq!(sent.status, 202, "{sent:?}");
+        let answer = shared.nodes.send(&path, "text/plain", "of a backend");
+        assert_eq!(answer.status, 202, "{answer:?}");
     }
     for group in guarded {
         assert_eq!(send(&mut named, group), None);
