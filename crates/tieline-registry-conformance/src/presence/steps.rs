@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tieline_registry::{BeatReply, PutReply, TendReply, roster_table::Verdict, roster_view::Fetch};
+use tieline_registry::{
+    BeatReply, PutReply, TendReply, Term, roster_table::Verdict, roster_view::Fetch,
+};
 
 use super::stage::{Node, ROUNDS, Request, Stage, lobby};
 use crate::{expect::expect_reply, harness::Skipped};
@@ -52,6 +54,12 @@ impl Stage<'_> {
     /// Nothing that a node acknowledged before counts: it was away.
     pub(super) fn forgive(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.steady.clear());
+    }
+
+    /// The terms of all nodes, as far as these know.
+    pub(super) fn terms(&self) -> Vec<Option<Term>> {
+        let terms = self.nodes.iter().map(|node| node.table.term().cloned());
+        terms.collect()
     }
 
     pub(super) async fn wipe(&mut self) -> Result<(), Skipped> {

@@ -118,6 +118,7 @@ pub(crate) async fn outage_then_move(harness: &dyn RegistryHarness) -> ScenarioR
     stage.disconnect(NODE_A, "ada");
     stage.connect(NODE_B, "ada");
     let stood = stage.stand_still().await;
+    let terms = stage.terms();
     stage.flush(NODE_A).await;
     stage.catch_up(NODE_B).await;
     stage.beat(NODE_B).await;
@@ -125,7 +126,8 @@ pub(crate) async fn outage_then_move(harness: &dyn RegistryHarness) -> ScenarioR
         stage.flush(NODE_B).await;
     }
     stage.converge().await;
-    if stood {
+    // A clock of the registry's own may end leases a moment after it has begun to answer again.
+    if stood && stage.terms() == terms {
         assert!(stage.heard(NODE_B).is_empty(), "{:?}", stage.heard(NODE_B));
     }
     Ok(())
