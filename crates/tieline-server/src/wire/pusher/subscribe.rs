@@ -164,14 +164,14 @@ async fn join(
         answer.write(text).await.map_err(closed)?;
     }
     answer.finish().map_err(closed)?;
-    client.subscriptions.add(match member {
-        Some((membership, _)) => Subscription::of_member(membership),
-        None => {
-            let counting = &client.place.pusher.counting;
-            let occupant = Occupant::begin(counting, &client.hub, app, channel);
-            Subscription::of(name, occupant)
-        }
-    });
+    let subscription = if let Some((membership, _)) = member {
+        Subscription::of_member(membership)
+    } else {
+        let counting = &client.place.pusher.counting;
+        let occupant = Occupant::begin(counting, &client.hub, app, channel);
+        Subscription::of(name, occupant)
+    };
+    client.subscriptions.add(subscription);
     Ok(())
 }
 
