@@ -188,9 +188,7 @@ impl Followed {
         }
         true
     }
-}
 
-impl Followed {
     /// That the client was slowed down, if it was since that was last told, and that is a while ago.
     fn slowed_down(&mut self) -> Option<(Instant, FollowEvent)> {
         let slowed = client_data::slow_downs(&self.connection)?;
