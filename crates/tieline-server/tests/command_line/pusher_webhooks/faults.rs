@@ -118,10 +118,8 @@ fn a_node_that_ends_in_order_hands_over_at_once() {
     assert_eq!(super::words(&events[0]), "channel_occupied two");
 }
 
-#[test]
-fn the_difference_is_posted_after_the_registry_has_lost_its_data() {
-    let (scene, receiver) = (Scene::start(), Receiver::start());
-    let _node = scene.node("a", &receiver);
+/// Two members of a channel, which the receiver was told.
+fn enter_ada_and_bob(scene: &Scene, receiver: &Receiver) {
     scene.enter("presence-x", "ada");
     scene.enter("presence-x", "bob");
     receiver.expect(&[
@@ -129,6 +127,13 @@ fn the_difference_is_posted_after_the_registry_has_lost_its_data() {
         "member_added presence-x ada",
         "member_added presence-x bob",
     ]);
+}
+
+#[test]
+fn the_difference_is_posted_after_the_registry_has_lost_its_data() {
+    let (scene, receiver) = (Scene::start(), Receiver::start());
+    let _node = scene.node("a", &receiver);
+    enter_ada_and_bob(&scene, &receiver);
     scene.runtime.block_on(scene.redis.wipe());
     scene
         .presence
@@ -168,13 +173,7 @@ fn who_goes_while_the_registry_loses_its_data_is_posted_whichever_node_posts() {
 fn who_returns_after_a_loss_is_posted_although_this_node_has_not_posted_the_going() {
     let (scene, receiver) = (Scene::start(), Receiver::start());
     let a = scene.node("a", &receiver);
-    scene.enter("presence-x", "ada");
-    scene.enter("presence-x", "bob");
-    receiver.expect(&[
-        "channel_occupied presence-x",
-        "member_added presence-x ada",
-        "member_added presence-x bob",
-    ]);
+    enter_ada_and_bob(&scene, &receiver);
     let b = scene.node("b", &receiver);
     a.signal("STOP");
     scene.occupy("plain");
