@@ -39,14 +39,17 @@ impl<H: RegistrarHost> Registrar<H> {
         self.0.tasks.spawn(stop.run_until_cancelled_owned(task));
     }
 
-    /// Ends a node whose connections are gone: waits until everything is released, leaves the
-    /// registry, and stops. At the deadline it stops all the same; the lease then expires.
+    /// Ends a node whose connections are gone: waits until everything is released, stops, and leaves the
+    /// registry. At the deadline it stops all the same; the lease then expires.
     pub(crate) async fn leave(&self, deadline: Instant) {
         let inner = &*self.0;
         let leaving = async {
             while !inner.table.lock().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            // A renewal that came after the departure would be told that the node is unknown, and join again.
+            self.stop();
+            inner.tasks.wait().await;
             let session = inner.session.lock().clone();
             let Some(session) = session else { return };
             match inner.registry.leave(&session).await {

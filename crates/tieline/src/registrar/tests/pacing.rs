@@ -1,4 +1,5 @@
-//! How often the registry is asked for what keeps its entries right. The clock of these tests is simulated.
+//! How often, and when, the registry is asked for what keeps its entries right. The clock of these tests is
+//! simulated.
 
 use std::{
     sync::{Arc, Weak},
@@ -11,7 +12,10 @@ use tieline_registry::{
     MemoryRegistry, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryFuture, Release,
     ReleaseOutcome, Renewal, Stamp,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use super::{Host, config};
 use crate::{
@@ -23,10 +27,17 @@ use crate::{
 /// How long a batch of a reaper takes.
 const REAP: Duration = Duration::from_millis(50);
 
+/// How long the reply to a departure takes.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// A registry in memory with one node that has expired, and endless entries of it.
 #[derive(Debug, Default)]
 struct Recorder {
     memory: MemoryRegistry,
+    /// Renewals are on their way until a node has left.
+    renewals_are_late: bool,
+    renewing: Notify,
+    left: Notify,
     claims: Mutex<Vec<Instant>>,
     reaps: Mutex<Vec<Instant>>,
 }
@@ -45,11 +56,22 @@ impl Registry for Recorder {
         session: &'a NodeSession,
         report: NodeReport,
     ) -> RegistryFuture<'a, Renewal> {
-        self.memory.renew(session, report)
+        Box::pin(async move {
+            if self.renewals_are_late {
+                self.renewing.notify_one();
+                self.left.notified().await;
+            }
+            self.memory.renew(session, report).await
+        })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
-        self.memory.leave(session)
+        Box::pin(async move {
+            self.memory.leave(session).await?;
+            self.left.notify_one();
+            sleep(LEAVE).await;
+            Ok(())
+        })
     }
 
     fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
@@ -173,4 +195,18 @@ async fn audits_are_rare_until_another_program_has_written_entries() {
     let after = claims_in_ten_hours(&registry, &registrar).await;
     assert!((54..=66).contains(&after), "{after} claims");
     registrar.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_on_its_way_does_not_bring_back_a_node_that_leaves() {
+    let registry = Arc::new(Recorder {
+        renewals_are_late: true,
+        ..Recorder::default()
+    });
+    let host = Arc::new(Host);
+    let registrar = start(&registry, &host).await;
+    registry.renewing.notified().await;
+    registrar.leave(Instant::now() + 2 * LEAVE).await;
+    let nodes = registry.nodes().await.unwrap();
+    assert!(nodes.is_empty(), "{nodes:?}");
 }
