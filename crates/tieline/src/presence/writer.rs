@@ -116,9 +116,10 @@ impl Writer {
         Ok(has_more)
     }
 
-    /// Begins a term, if there is none. Its name is new, also after a request that was not answered.
+    /// Begins a term, if there is none. Its name is new, also after a request that was not answered. A node that
+    /// drains begins none: a beat that the end of its term has overtaken finds the term lost.
     async fn open(&mut self) -> Result<(), RegistryError> {
-        if self.shared.term().is_some() {
+        if self.shared.term().is_some() || self.shared.is_draining.load(Relaxed) {
             return Ok(());
         }
         let term = Term::new(self.shared.lease, self.shared.longest_grace());

@@ -1,4 +1,4 @@
-//! A registry that answers a put when the test says so.
+//! A registry that answers a put when the test says so, and a beat too if it is told to wait.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tieline::{
         RosterPage, RosterReply, Rosters, Stamp, Term,
     },
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, MutexGuard, Notify, Semaphore};
 
 use super::Arc;
 
@@ -20,6 +20,8 @@ pub(super) struct SlowRegistry {
     memory: MemoryRegistry,
     /// The puts that it may answer.
     answers: Semaphore,
+    beats: Mutex<()>,
+    beat_waits: Notify,
 }
 
 impl SlowRegistry {
@@ -27,12 +29,21 @@ impl SlowRegistry {
         Self {
             memory: MemoryRegistry::new(),
             answers: Semaphore::new(0),
+            beats: Mutex::new(()),
+            beat_waits: Notify::new(),
         }
     }
 
     /// Answers another so many puts.
     pub(super) fn answer(&self, puts: usize) {
         self.answers.add_permits(puts);
+    }
+
+    /// Waits for a beat, which is on its way until the guard is dropped.
+    pub(super) async fn hold_a_beat(&self) -> MutexGuard<'_, ()> {
+        let held = self.beats.lock().await;
+        self.beat_waits.notified().await;
+        held
     }
 
     /// The same registry, as it answers others.
@@ -125,7 +136,13 @@ impl Rosters for SlowRegistry {
     }
 
     fn beat<'a>(&'a self, term: &'a Term) -> RegistryFuture<'a, BeatReply> {
-        self.inner().beat(term)
+        Box::pin(async move {
+            if self.beats.try_lock().is_err() {
+                self.beat_waits.notify_one();
+                let _held = self.beats.lock().await;
+            }
+            self.inner().beat(term).await
+        })
     }
 
     fn put<'a>(&'a self, term: &'a Term, put: &'a Put) -> RegistryFuture<'a, PutReply> {
