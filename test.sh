@@ -17,7 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 PARTS='
 format          60    -                     the source code is formatted (cargo fmt)
 clippy          1200  -                     lints, with warnings denied
-tests           1800  servers               unit, property, differential, integration and fault tests
+tests           2700  servers               unit, property, differential, integration and fault tests
 doctests        900   -                     the examples in the documentation comments, the READMEs and docs/
 slow            900   -                     tests that take minutes in real time
 docs            900   -                     the API documentation builds without warnings

@@ -144,12 +144,13 @@ impl FailureLog {
         }
     }
 
-    /// A handshake has failed.
+    /// A handshake has failed. It is logged here only if nobody is called, who may log it with what is known there.
     #[cold]
     pub(super) fn note(&self, peer: Peer, (failure, error): Failed) {
         self.failures.0[failure as usize].fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(remote_addr = %peer, failure = failure.name(), %error, "handshake failed");
         let Some(callback) = &self.callback else {
+            let failure = failure.name();
+            tracing::debug!(remote_addr = %peer, failure, %error, "handshake failed");
             return;
         };
         let failed = FailedHandshake {
