@@ -47,7 +47,7 @@ struct World {
     is_there: [bool; SUBJECTS],
     /// What receivers know.
     view: [bool; SUBJECTS],
-    /// Whether this node has taken a change of it since it told that it had gone.
+    /// Whether this node has taken a change of it since it began to tell that it had gone, or has not told that.
     is_known: [bool; SUBJECTS],
     journal: Vec<Change>,
     /// Of the changes that were taken, by their number.
@@ -132,6 +132,7 @@ impl World {
         self.arrive(self.being_told.len());
         while let Some((subject, receipt)) = self.holds.pop(self.now) {
             let n = (0..SUBJECTS).find(|n| number(*n) == subject).unwrap();
+            self.is_known[n] = false;
             self.being_told.push(((n, false), receipt));
         }
     }
@@ -139,7 +140,6 @@ impl World {
     fn arrive(&mut self, count: usize) {
         for ((n, comes), _receipt) in self.being_told.drain(..count) {
             self.view[n] = comes;
-            self.is_known[n] &= comes;
         }
     }
 
@@ -151,7 +151,9 @@ impl World {
         let done = done.unwrap_or(self.receipts.len());
         self.is_reset_due = self.until_reset.iter().any(is_open);
         self.holds.suspend();
-        self.being_told.clear();
+        for ((n, _), _receipt) in self.being_told.drain(..) {
+            self.is_known[n] = true;
+        }
         // Another node begins there.
         self.journal.drain(..from + done);
         self.receipts.clear();
