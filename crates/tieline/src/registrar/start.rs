@@ -8,7 +8,7 @@ use std::{
 };
 
 use tieline_registry::{Registry, RegistryError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     claim_sender,
@@ -43,25 +43,30 @@ impl<H: RegistrarHost> Registrar<H> {
     /// registry. At the deadline it stops all the same; the lease then expires.
     pub(crate) async fn leave(&self, deadline: Instant) {
         let inner = &*self.0;
-        let leaving = async {
+        let released = async {
             while !inner.table.lock().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            // A renewal that came after the departure would be told that the node is unknown, and join again.
-            self.stop();
-            inner.tasks.wait().await;
-            let session = inner.session.lock().clone();
-            let Some(session) = session else { return };
-            match inner.registry.leave(&session).await {
-                Ok(()) => tracing::info!(address = %inner.config.address, "left the registry"),
-                Err(error) => {
-                    tracing::warn!(error = %ErrorChain(&error), "failed to leave the registry; the lease will expire");
-                }
-            }
         };
-        let _ = tokio::time::timeout_at(deadline, leaving).await;
+        let is_released = timeout_at(deadline, released).await.is_ok();
+        // A renewal that came after the departure would be told that the node is unknown, and join again.
         self.stop();
         inner.tasks.wait().await;
+        if is_released {
+            let _ = timeout_at(deadline, self.leave_registry()).await;
+        }
+    }
+
+    async fn leave_registry(&self) {
+        let inner = &*self.0;
+        let session = inner.session.lock().clone();
+        let Some(session) = session else { return };
+        match inner.registry.leave(&session).await {
+            Ok(()) => tracing::info!(address = %inner.config.address, "left the registry"),
+            Err(error) => {
+                tracing::warn!(error = %ErrorChain(&error), "failed to leave the registry; the lease will expire");
+            }
+        }
     }
 
     /// Stops at once; entries stay until the lease expires.
