@@ -16,10 +16,6 @@ def programs(heading):
     return [part.split("```")[0] for part in section.split("```python\n")[1:]]
 
 
-# The synchronous client may miss that its connection is open, as it may miss an ack. Then it looks after 30 s.
-PATIENCE = 45.0
-
-
 class Program:
     """A running program. Leaving the context kills it."""
 
@@ -43,7 +39,7 @@ class Program:
             self.output += (self.process.stdout.read() or b"").decode()
             return text in self.output
 
-        eventually(f"it prints {text!r}", is_there, PATIENCE)
+        eventually(f"it prints {text!r}", is_there)
 
 
 class QuickStarts(unittest.TestCase):

@@ -144,7 +144,7 @@ func selfSigned(t *testing.T) (string, string) {
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "tieline-peers"},
 		DNSNames:     []string{"tieline-peers"},
-		NotAfter:     time.Now().AddDate(1, 0, 0), // one that expires soon is warned of,
+		NotAfter:     time.Now().AddDate(1, 0, 0), // one that expires soon is warned of
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, &about, &about, &private.PublicKey, private)
 	if err != nil {
