@@ -7,7 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use parking_lot::Mutex;
@@ -63,6 +63,11 @@ impl Peers {
     /// Notified when the list of nodes is out of date.
     pub(super) fn list_is_stale(&self) -> Arc<Notify> {
         Arc::clone(&self.config.list_is_stale)
+    }
+
+    /// How many links were up and have ended.
+    pub(super) fn links_ended(&self) -> u64 {
+        self.config.links_ended.load(Ordering::Relaxed)
     }
 
     /// Replaces the certificates for connections that are made from now on.

@@ -88,6 +88,7 @@ impl Cluster {
             swept: claims.swept,
             claim_requests_failed: claims.failed_requests,
             nodes_missed: self.router.nodes_missed.load(Ordering::Relaxed),
+            links_ended: self.router.peers.links_ended(),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct ClusterStats {
     ///
     /// [`Summary::missed`]: crate::Summary::missed
     pub nodes_missed: u64,
+    /// Links to other nodes that were up and have ended: the node has left or died, or the connection broke.
+    pub links_ended: u64,
 }
 
 /// Requests for the node of a client.

@@ -2,7 +2,12 @@
 //!
 //! Owns the timeouts and HTTP/2 windows of both sides too. Must not know streams or sockets.
 
-use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::RangeInclusive,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -66,6 +71,8 @@ pub(crate) struct LinkConfig {
     pub(crate) answers: Arc<Answers>,
     /// What this process has sent, over all its links, and its sender waits to have left.
     pub(crate) reports: Arc<WriteReports>,
+    /// Links that were up and have ended.
+    pub(crate) links_ended: Arc<AtomicU64>,
 }
 
 impl LinkConfig {
@@ -89,6 +96,7 @@ impl LinkConfig {
             trust: Arc::new(Trust::new(security)?),
             answers: Arc::default(),
             reports: Arc::default(),
+            links_ended: Arc::default(),
         })
     }
 

@@ -16,7 +16,7 @@ impl Collector for ClusterCollector {
         }
         let (page, stats) = (&mut Page(encoder), self.0.stats());
         registry(page, &stats)?;
-        links(page, &stats.peers)
+        links(page, &stats.peers, stats.links_ended)
     }
 }
 
@@ -69,10 +69,14 @@ fn registry(page: &mut Page<'_>, stats: &ClusterStats) -> Written {
     page.counter(MISSED, &stats.nodes_missed)
 }
 
-fn links(page: &mut Page<'_>, peers: &[PeerStatus]) -> Written {
+fn links(page: &mut Page<'_>, peers: &[PeerStatus], ended: u64) -> Written {
     const UP: Metric = Metric::count(
         "tieline_link_up",
         "Whether messages are sent to another node now",
+    );
+    const ENDED: Metric = Metric::count(
+        "tieline_links_ended",
+        "Links to other nodes that were up and have ended",
     );
     const QUEUED: Metric = Metric::count(
         "tieline_link_queue_requests",
@@ -91,6 +95,7 @@ fn links(page: &mut Page<'_>, peers: &[PeerStatus]) -> Written {
         UP,
         peers.iter().map(|peer| (labels(peer), u32::from(peer.up))),
     )?;
+    page.counter(ENDED, &ended)?;
     page.gauges(QUEUED, peers.iter().map(|peer| (labels(peer), peer.queued)))?;
     let bytes = peers.iter().map(|peer| (labels(peer), peer.queued_bytes));
     page.gauges(QUEUED_BYTES, bytes)?;

@@ -2,17 +2,20 @@
 //!
 //! Owns how often. Must not know who subscribes. Invariants: one node of the cluster counts a channel, and tells the
 //! subscribers of all nodes, so that what it has counted last is told last; it counts after each change of which it was
-//! told; memory is bounded by the channels that have changed in the last seconds.
+//! told, and again if it had to do without a node; memory is bounded by the channels that have changed in the last
+//! seconds, and by that of [`OwedCounts`].
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tieline::AskError;
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{
     app::{App, LiveApps},
     counting_node::{ChannelChanged, counting_node},
     dialect, outgoing,
+    owed_counts::OwedCounts,
     webhooks::Webhooks,
 };
 use crate::{
@@ -42,6 +45,8 @@ pub(super) struct Counting {
     noticed: Recent,
     /// Those that were counted.
     counted: Recent,
+    /// Those whose count was not whole.
+    pub(super) owed: OwedCounts,
 }
 
 /// The channels of which something was done lately or is now, and whether they have changed since.
@@ -78,6 +83,7 @@ impl Counting {
             webhooks,
             noticed: Recent::default(),
             counted: Recent::default(),
+            owed: OwedCounts::default(),
         }
     }
 
@@ -143,9 +149,19 @@ impl Counting {
         };
         let cluster = hub.cluster();
         let counted = cluster.group_len(channel).await;
+        let mut missed = Vec::new();
         for (node, why) in counted.missed() {
             tracing::debug!(node, %why, channel, "the subscribers of a node were not counted");
+            // One that cannot count never will.
+            if *why != AskError::Unsupported {
+                missed.push(node.into());
+            }
         }
+        let changed = ChannelChanged {
+            app: (*app.id).into(),
+            channel: channel.into(),
+        };
+        self.owed.note(changed, missed);
         let count = counted.total;
         let frame = outgoing::subscription_count(channel, count);
         cluster.emit_group(channel, dialect::frame(frame));

@@ -21,6 +21,7 @@ pub(crate) mod label;
 pub(crate) mod member_limits;
 mod occupant;
 mod outgoing;
+mod owed_counts;
 mod patience;
 mod presence;
 mod recounting;

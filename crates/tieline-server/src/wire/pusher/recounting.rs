@@ -1,8 +1,9 @@
-//! Has channels counted again when a node has gone with its subscribers, of whom nobody else says that they are gone.
+//! Has channels counted again when a node has gone with its subscribers, of whom nobody else says that they are gone,
+//! or answers again after a count without it.
 //!
 //! Owns when that is, and the pace. Must not know how a channel is counted. Invariants: a channel that has subscribers
-//! here is counted after each node that goes; no more than a slice of the channels is begun at a time, however many
-//! there are.
+//! here is counted after each node that goes; one that was counted here without a node that did not answer is counted
+//! with it; no more than a slice of the channels is begun at a time, however many there are.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tieline::Cluster;
+use tieline::PeerStatus;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -32,11 +33,13 @@ struct Nodes {
     here: BTreeSet<Uuid>,
     /// One that was paused for longer than its lease comes back with its subscribers.
     gone: VecDeque<Uuid>,
+    /// How many links have ended: one may have come and gone between two looks.
+    links_ended: u64,
 }
 
 impl Nodes {
     /// Whether one has gone, or one that had gone is back.
-    fn look(&mut self, now: BTreeSet<Uuid>) -> bool {
+    fn look(&mut self, now: BTreeSet<Uuid>, links_ended: u64) -> bool {
         let left = self.here.difference(&now).copied();
         let left: Vec<_> = left.collect();
         let known = self.gone.len();
@@ -46,7 +49,8 @@ impl Nodes {
         let over = self.gone.len().saturating_sub(MAX_GONE);
         self.gone.drain(..over);
         self.here = now;
-        is_back || !left.is_empty()
+        let has_lost = std::mem::replace(&mut self.links_ended, links_ended) != links_ended;
+        is_back || has_lost || !left.is_empty()
     }
 }
 
@@ -65,15 +69,23 @@ async fn run(pusher: Weak<Pusher>) {
         let Some(pusher) = pusher.upgrade() else {
             return;
         };
-        if nodes.look(processes(pusher.hubs.cluster())) {
+        let stats = pusher.hubs.cluster().stats();
+        if nodes.look(processes(&stats.peers), stats.links_ended) {
             count_again(&pusher).await;
+        }
+        let down = stats.peers.into_iter().filter(|peer| !peer.up);
+        let down: Vec<_> = down.map(|peer| peer.address).collect();
+        for slice in pusher.counting.owed.take(&down).chunks(SLICE) {
+            for channel in slice {
+                pusher.count(channel);
+            }
+            sleep(PAUSE).await;
         }
     }
 }
 
-fn processes(cluster: &Cluster) -> BTreeSet<Uuid> {
-    let peers = cluster.peers().into_iter();
-    peers.filter_map(|peer| peer.process).collect()
+fn processes(peers: &[PeerStatus]) -> BTreeSet<Uuid> {
+    peers.iter().filter_map(|peer| peer.process).collect()
 }
 
 /// Has all channels counted that have subscribers here and are counted at all.
@@ -111,16 +123,19 @@ mod tests {
     fn a_node_that_goes_or_comes_back_is_noticed_and_a_new_one_is_not() {
         let [one, other] = [Uuid::from_u128(1), Uuid::from_u128(2)];
         let mut nodes = Nodes::default();
-        assert!(!nodes.look([one].into()));
-        assert!(!nodes.look([one, other].into()));
-        assert!(nodes.look([other].into()));
-        assert!(!nodes.look([other].into()));
-        assert!(nodes.look([one, other].into()));
-        assert!(!nodes.look([one, other].into()));
+        assert!(!nodes.look([one].into(), 0));
+        assert!(!nodes.look([one, other].into(), 0));
+        assert!(nodes.look([other].into(), 1));
+        assert!(!nodes.look([other].into(), 1));
+        assert!(nodes.look([one, other].into(), 1));
+        assert!(!nodes.look([one, other].into(), 1));
         // Another process in its place.
-        assert!(nodes.look([one, Uuid::from_u128(3)].into()));
+        assert!(nodes.look([one, Uuid::from_u128(3)].into(), 2));
+        // One that has come and gone between two looks.
+        assert!(nodes.look([one, Uuid::from_u128(3)].into(), 3));
+        assert!(!nodes.look([one, Uuid::from_u128(3)].into(), 3));
         for node in 10..1000 {
-            nodes.look([Uuid::from_u128(node)].into());
+            nodes.look([Uuid::from_u128(node)].into(), 3);
         }
         assert!(nodes.gone.len() <= MAX_GONE);
     }

@@ -70,15 +70,20 @@ impl Pusher {
         self.hubs.notices().read_by(move |text| {
             let counted = pusher.upgrade().and_then(|pusher| {
                 let changed = ChannelChanged::parse(text)?;
-                // As the app is here: where it does not count, the other node does.
-                let app = pusher.apps.by_id(&changed.app)?;
-                let app = Some(app).filter(|app| app.rules.subscription_counts)?;
-                let hub = app.hub(&pusher.hubs)?.handle().clone();
-                pusher.counting.count(&app, &hub, &changed.channel);
-                Some(())
+                // Where the app does not count, the other node does.
+                pusher.count(&changed)
             });
             counted.ok_or_else(RequestError::unsupported)
         });
+    }
+
+    /// Counts a channel here; `None` if the app, as it is here, does not count.
+    pub(super) fn count(&self, changed: &ChannelChanged) -> Option<()> {
+        let app = self.apps.by_id(&changed.app)?;
+        let app = Some(app).filter(|app| app.rules.subscription_counts)?;
+        let hub = app.hub(&self.hubs)?.handle().clone();
+        self.counting.count(&app, &hub, &changed.channel);
+        Some(())
     }
 
     /// A place in an app; `None` if it has as many clients here as it may.

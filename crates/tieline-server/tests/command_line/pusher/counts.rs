@@ -115,6 +115,27 @@ fn the_subscribers_of_a_node_that_is_gone_do_not_count_until_it_is_back() {
 }
 
 #[test]
+fn a_count_without_a_node_that_did_not_answer_is_made_good_when_it_does() {
+    let nodes = Nodes::two("subscription_counts = true\n[cluster]\nlease = \"60s\"");
+    let mut clients = nodes.ends().map(Pusher::connect);
+    for client in &mut clients {
+        client.ask_to_subscribe("a");
+    }
+    for client in &mut clients {
+        while client.next() != count("a", 2) {}
+    }
+    nodes.servers[1].pause();
+    // It stays in the registry.
+    let mut third = nodes.client();
+    third.ask_to_subscribe("a");
+    while third.next() != count("a", 2) {}
+    nodes.servers[1].signal("CONT");
+    for client in [&mut third].into_iter().chain(&mut clients) {
+        while client.next() != count("a", 3) {}
+    }
+}
+
+#[test]
 fn changes_on_several_nodes_are_told_once_for_the_cluster() {
     const TIME: Duration = Duration::from_secs(5);
     let nodes = Nodes::many("subscription_counts = true", 3);

@@ -58,6 +58,11 @@ impl PeerView {
         }
     }
 
+    /// Whether the peer has answered, in either way.
+    pub(super) fn is_linked(&self) -> bool {
+        matches!(self, Self::UnaryOnly | Self::Stream { .. })
+    }
+
     pub(super) fn is_unary_only(&self) -> bool {
         matches!(self, Self::UnaryOnly)
     }

@@ -6,7 +6,10 @@
 //! and requests wait for it. Must not know what requests mean. Invariant: `close` follows every dial, however
 //! it ended, so that everything that waits for the stream gets its outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -131,7 +134,10 @@ pub(super) async fn run_timer<T: Completion>(shared: Arc<Shared<T>>) {
 impl<T: Completion> Shared<T> {
     /// Decides everything that waits or was sent.
     fn close(&self, event: impl FnOnce(&mut State<T>)) {
-        *self.peer_view.write() = PeerView::default();
+        let before = std::mem::take(&mut *self.peer_view.write());
+        if before.is_linked() {
+            self.config.links_ended.fetch_add(1, Ordering::Relaxed);
+        }
         self.with_state(event);
         self.config.answers.on_stream_end(&self.address);
         self.config.reports.forget_all_of(&self.address);
