@@ -13,8 +13,8 @@ use super::{
 
 /// A connection has ended.
 pub(crate) fn closed(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
-    count_close(hub, connection, reason);
     note_cut(hub, connection, reason);
+    count_close(hub, connection, reason);
 }
 
 /// A client is closed for a message that its protocol does not allow: as for one of the WebSocket protocol.

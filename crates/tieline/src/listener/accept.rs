@@ -152,7 +152,8 @@ impl Listener {
     }
 
     /// Calls back for each handshake that fails: a connection that ends before its request was complete, so that
-    /// nobody else learns of it. A second call replaces the callback. Without one, each is logged at debug.
+    /// nobody else learns of it. The failure counts once the callback has returned. A second call replaces the
+    /// callback. Without one, each is logged at debug.
     ///
     /// It is called by the task of the connection, or that which accepts them: it must be quick and must not block.
     /// Strangers decide how often, so bound what you keep. Connections whose handshake succeeds pay nothing. A panic is

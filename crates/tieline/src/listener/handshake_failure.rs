@@ -109,7 +109,7 @@ impl HandshakeFailure {
 impl HandshakeFailures {
     /// Every reason, each with how many have failed for it. The counts are not taken at one moment, and only grow.
     pub fn counts(&self) -> impl Iterator<Item = (HandshakeFailure, u64)> {
-        let count = |failure| self.0[failure as usize].load(Ordering::Relaxed);
+        let count = |failure| self.0[failure as usize].load(Ordering::Acquire);
         HandshakeFailure::ALL
             .map(|failure| (failure, count(failure)))
             .into_iter()
@@ -147,20 +147,21 @@ impl FailureLog {
     /// A handshake has failed. It is logged here only if nobody is called, who may log it with what is known there.
     #[cold]
     pub(super) fn note(&self, peer: Peer, (failure, error): Failed) {
-        self.failures.0[failure as usize].fetch_add(1, Ordering::Relaxed);
-        let Some(callback) = &self.callback else {
+        if let Some(callback) = &self.callback {
+            let failed = FailedHandshake {
+                remote_addr: peer.address(),
+                failure,
+                error,
+            };
+            if catch_unwind(AssertUnwindSafe(|| callback(&failed))).is_err() {
+                tracing::error!("a callback of on_handshake_failure panicked");
+            }
+        } else {
             let failure = failure.name();
             tracing::debug!(remote_addr = %peer, failure, %error, "handshake failed");
-            return;
-        };
-        let failed = FailedHandshake {
-            remote_addr: peer.address(),
-            failure,
-            error,
-        };
-        if catch_unwind(AssertUnwindSafe(|| callback(&failed))).is_err() {
-            tracing::error!("a callback of on_handshake_failure panicked");
         }
+        // Last, so that whoever sees the count finds what was told.
+        self.failures.0[failure as usize].fetch_add(1, Ordering::Release);
     }
 }
 
@@ -187,6 +188,20 @@ mod tests {
         let names: std::collections::HashSet<_> =
             HandshakeFailure::ALL.map(HandshakeFailure::name).into();
         assert_eq!(names.len(), HandshakeFailure::ALL.len());
+    }
+
+    #[test]
+    fn a_failure_is_told_before_it_counts() {
+        let log = FailureLog::default();
+        let failures = log.failures().clone();
+        let count = move || failures.counts().map(|(_, count)| count).sum::<u64>();
+        let (before, told) = std::sync::mpsc::sync_channel(1);
+        let log = log.calling({
+            let count = count.clone();
+            move |_| before.send(count()).unwrap()
+        });
+        log.note(Peer::Unknown, (HandshakeFailure::Tls, "".into()));
+        assert_eq!((told.try_recv(), count()), (Ok(0), 1));
     }
 
     #[test]
