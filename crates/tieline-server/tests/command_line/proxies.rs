@@ -82,9 +82,14 @@ fn anonymous_access_from_this_machine_is_for_no_client_of_a_proxy() {
 #[test]
 fn who_is_not_listed_cannot_announce_anybody() {
     let served = serve(LISTS);
-    for (from, first) in [
-        (STRANGER, "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"),
-        (PROXY, ""),
+    // Of the stranger, what it announces is no request.
+    for (from, first, failure) in [
+        (
+            STRANGER,
+            "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n",
+            "reason=\"request\"",
+        ),
+        (PROXY, "", "no header of the PROXY protocol"),
     ] {
         let mut socket = connect(&served, from);
         let request =
@@ -93,9 +98,6 @@ fn who_is_not_listed_cannot_announce_anybody() {
         let mut answer = Vec::new();
         let _ = socket.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP/1.1 200"), "{from}");
-    }
-    // Of the stranger, what it announces is no request.
-    for failure in ["reason=\"request\"", "no header of the PROXY protocol"] {
         let line = served.line(failure);
         assert!(
             line.contains("connection failed before a request"),
