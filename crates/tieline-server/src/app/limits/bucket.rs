@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_what_is_refused_takes_nothing() {
-        let (bucket, rate, now) = (Bucket::default(), rate(10, 2 * SECOND), Instant::now());
+        let (bucket, rate, now) = (Bucket::default(), rate(10, 2 * SECOND), *START);
         let take = |longest, now| bucket.take(1, rate, longest, now);
         for _ in 0..20 {
             assert_eq!(take(Duration::ZERO, now), Taken::Now);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_amount_beyond_the_bucket_takes_a_full_one_and_leaves_a_debt() {
-        let (bucket, rate, now) = (Bucket::default(), rate(1000, SECOND), Instant::now());
+        let (bucket, rate, now) = (Bucket::default(), rate(1000, SECOND), *START);
         let take = |amount, now| bucket.take(amount, rate, Duration::ZERO, now);
         assert_eq!(take(5000, now), Taken::Now);
         assert_eq!(take(1, now + 4 * SECOND), Taken::Refused(SECOND / 1000));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn no_amount_overflows() {
-        let (bucket, rate, now) = (Bucket::default(), rate(1, SECOND), Instant::now());
+        let (bucket, rate, now) = (Bucket::default(), rate(1, SECOND), *START);
         for _ in 0..3 {
             bucket.take(usize::MAX, rate, Duration::MAX, now);
         }
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn threads_never_take_more_than_there_is() {
-        let (bucket, rate, now) = (Bucket::default(), rate(100, 10 * SECOND), Instant::now());
+        let (bucket, rate, now) = (Bucket::default(), rate(100, 10 * SECOND), *START);
         let taken = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
