@@ -82,7 +82,7 @@ fn anonymous_access_from_this_machine_is_for_no_client_of_a_proxy() {
 #[test]
 fn who_is_not_listed_cannot_announce_anybody() {
     let served = serve(LISTS);
-    // Of the stranger, what it announces is no request.
+    // What the stranger announces is no valid request.
     for (from, first, failure) in [
         (
             STRANGER,
