@@ -2,14 +2,17 @@
 //!
 //! Owns how often. Must not know who subscribes. Invariants: one node of the cluster counts a channel, and tells the
 //! subscribers of all nodes, so that what it has counted last is told last; it counts after each change of which it was
-//! told, and again if it had to do without a node; memory is bounded by the channels that have changed in the last
-//! seconds, and by that of [`OwedCounts`].
+//! told, and what it counted without a node is owed; memory is bounded by the channels that have changed in the last
+//! seconds, and by the bound of [`OwedCounts`].
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tieline::AskError;
-use tokio::{runtime::Handle, time::sleep};
+use tieline::{AskError, Counted, NodeCount};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
 use super::{
     app::{App, LiveApps},
@@ -149,24 +152,31 @@ impl Counting {
         };
         let cluster = hub.cluster();
         let counted = cluster.group_len(channel).await;
-        let mut missed = Vec::new();
-        for (node, why) in counted.missed() {
-            tracing::debug!(node, %why, channel, "the subscribers of a node were not counted");
-            // One that cannot count never will.
-            if *why != AskError::Unsupported {
-                missed.push(node.into());
-            }
-        }
-        let changed = ChannelChanged {
-            app: (*app.id).into(),
-            channel: channel.into(),
-        };
-        self.owed.note(changed, missed);
+        self.owe(&app, channel, &counted);
         let count = counted.total;
         let frame = outgoing::subscription_count(channel, count);
         cluster.emit_group(channel, dialect::frame(frame));
         self.webhooks.subscription_count(&app, channel, count);
         if count > MANY { LONG_PAUSE } else { PAUSE }
+    }
+
+    /// Notes which nodes a count has missed.
+    fn owe(&self, app: &App, channel: &str, counted: &Counted) {
+        let mut missed = Vec::new();
+        for NodeCount { node, count, .. } in &counted.nodes {
+            if let (Some(node), Err(why)) = (node, count) {
+                tracing::debug!(%node, %why, channel, "the subscribers of a node were not counted");
+                // One that cannot count never will.
+                if *why != AskError::Unsupported {
+                    missed.push(Arc::clone(node));
+                }
+            }
+        }
+        let channel = ChannelChanged {
+            app: (*app.id).into(),
+            channel: channel.into(),
+        };
+        self.owed.note(channel, missed, Instant::now());
     }
 }
 

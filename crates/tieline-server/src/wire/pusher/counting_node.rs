@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tieline::Cluster;
 
 /// What the node is told. Nodes of several versions do so: only add to it what others may leave out.
-#[derive(Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct ChannelChanged {
     /// The id of the app whose client has come or gone.
     pub(super) app: Box<str>,

@@ -1,9 +1,10 @@
-//! Has channels counted again when a node has gone with its subscribers, of whom nobody else says that they are gone,
-//! or answers again after a count without it.
+//! Has channels counted again when a node has gone, since nobody else says that its subscribers are gone, and when a
+//! node answers again that a count has missed.
 //!
 //! Owns when that is, and the pace. Must not know how a channel is counted. Invariants: a channel that has subscribers
-//! here is counted after each node that goes; one that was counted here without a node that did not answer is counted
-//! with it; no more than a slice of the channels is begun at a time, however many there are.
+//! here is counted after each node that goes; one that was counted here without a node is counted again once that node
+//! answers, as far as [`OwedCounts`](super::owed_counts::OwedCounts) keeps it; no more than a slice of the channels is
+//! begun at a time, however many there are.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -12,13 +13,19 @@ use std::{
 };
 
 use tieline::PeerStatus;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{channel::Channel, occupant::is_counted, service::Pusher};
+use super::{
+    channel::Channel, counting_node::ChannelChanged, occupant::is_counted, service::Pusher,
+};
 
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Between two times that all channels are counted because links have ended of which more is not known: to a node that
+/// came and went between two looks, or to one that lives on.
+const LEAST: Duration = Duration::from_secs(5);
 
 /// Channels that are counted again between two pauses: a thousand a second.
 const SLICE: usize = 100;
@@ -28,29 +35,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MAX_GONE: usize = 64;
 
 /// Which nodes there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Nodes {
     here: BTreeSet<Uuid>,
     /// One that was paused for longer than its lease comes back with its subscribers.
     gone: VecDeque<Uuid>,
-    /// How many links have ended: one may have come and gone between two looks.
+    /// How many links have ended.
     links_ended: u64,
+    /// Whether links have ended since the channels were counted.
+    is_owed: bool,
+    not_before: Instant,
 }
 
 impl Nodes {
-    /// Whether one has gone, or one that had gone is back.
-    fn look(&mut self, now: BTreeSet<Uuid>, links_ended: u64) -> bool {
-        let left = self.here.difference(&now).copied();
+    fn new(now: Instant) -> Self {
+        Self {
+            here: BTreeSet::new(),
+            gone: VecDeque::new(),
+            links_ended: 0,
+            is_owed: false,
+            not_before: now,
+        }
+    }
+
+    /// Whether to count all channels: one has gone, or one that had gone is back, or links have ended.
+    fn look(&mut self, here: BTreeSet<Uuid>, links_ended: u64, now: Instant) -> bool {
+        let left = self.here.difference(&here).copied();
         let left: Vec<_> = left.collect();
         let known = self.gone.len();
-        self.gone.retain(|node| !now.contains(node));
+        self.gone.retain(|node| !here.contains(node));
         let is_back = self.gone.len() < known;
         self.gone.extend(&left);
         let over = self.gone.len().saturating_sub(MAX_GONE);
         self.gone.drain(..over);
-        self.here = now;
-        let has_lost = std::mem::replace(&mut self.links_ended, links_ended) != links_ended;
-        is_back || has_lost || !left.is_empty()
+        self.here = here;
+        self.is_owed |= std::mem::replace(&mut self.links_ended, links_ended) != links_ended;
+        let is_due = is_back || !left.is_empty() || (self.is_owed && now >= self.not_before);
+        if is_due {
+            self.is_owed = false;
+            self.not_before = now + LEAST;
+        }
+        is_due
     }
 }
 
@@ -63,29 +88,37 @@ pub(super) fn start(pusher: &Arc<Pusher>) {
 }
 
 async fn run(pusher: Weak<Pusher>) {
-    let mut nodes = Nodes::default();
+    let mut nodes = Nodes::new(Instant::now());
     loop {
         sleep(LOOK).await;
         let Some(pusher) = pusher.upgrade() else {
             return;
         };
         let stats = pusher.hubs.cluster().stats();
-        if nodes.look(processes(&stats.peers), stats.links_ended) {
+        if nodes.look(processes(&stats.peers), stats.links_ended, Instant::now()) {
             count_again(&pusher).await;
         }
-        let down = stats.peers.into_iter().filter(|peer| !peer.up);
-        let down: Vec<_> = down.map(|peer| peer.address).collect();
-        for slice in pusher.counting.owed.take(&down).chunks(SLICE) {
-            for channel in slice {
-                pusher.count(channel);
-            }
-            sleep(PAUSE).await;
-        }
+        count_owed(&pusher).await;
     }
 }
 
 fn processes(peers: &[PeerStatus]) -> BTreeSet<Uuid> {
     peers.iter().filter_map(|peer| peer.process).collect()
+}
+
+/// Has the channels counted whose last count missed a node that answers now.
+async fn count_owed(pusher: &Pusher) {
+    let peers = pusher.hubs.cluster().peers().into_iter();
+    let nodes = peers.map(|peer| (peer.address, peer.up)).collect();
+    let due = pusher.counting.owed.due(&nodes, Instant::now());
+    for slice in due.chunks(SLICE) {
+        for ChannelChanged { app, channel } in slice {
+            if let Some((app, hub)) = pusher.counted(app) {
+                pusher.counting.changed(&app, &hub, channel);
+            }
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Has all channels counted that have subscribers here and are counted at all.
@@ -100,7 +133,7 @@ async fn count_again(pusher: &Pusher) {
         tracing::debug!(
             app = app.id,
             channels = channels.len(),
-            "a node has gone or is back: counting subscribers again"
+            "a node has gone or is back, or a link has ended: counting subscribers again"
         );
         for slice in channels.chunks(SLICE) {
             let channels = slice.iter().filter(|name| {
@@ -119,24 +152,43 @@ async fn count_again(pusher: &Pusher) {
 mod tests {
     use super::*;
 
+    const ONE: Uuid = Uuid::from_u128(1);
+    const OTHER: Uuid = Uuid::from_u128(2);
+
     #[test]
     fn a_node_that_goes_or_comes_back_is_noticed_and_a_new_one_is_not() {
-        let [one, other] = [Uuid::from_u128(1), Uuid::from_u128(2)];
-        let mut nodes = Nodes::default();
-        assert!(!nodes.look([one].into(), 0));
-        assert!(!nodes.look([one, other].into(), 0));
-        assert!(nodes.look([other].into(), 1));
-        assert!(!nodes.look([other].into(), 1));
-        assert!(nodes.look([one, other].into(), 1));
-        assert!(!nodes.look([one, other].into(), 1));
+        let now = Instant::now();
+        let mut nodes = Nodes::new(now);
+        let mut look = |here: &[Uuid]| nodes.look(here.iter().copied().collect(), 0, now);
+        assert!(!look(&[ONE]));
+        assert!(!look(&[ONE, OTHER]));
+        assert!(look(&[OTHER]));
+        assert!(!look(&[OTHER]));
+        assert!(look(&[ONE, OTHER]));
+        assert!(!look(&[ONE, OTHER]));
         // Another process in its place.
-        assert!(nodes.look([one, Uuid::from_u128(3)].into(), 2));
-        // One that has come and gone between two looks.
-        assert!(nodes.look([one, Uuid::from_u128(3)].into(), 3));
-        assert!(!nodes.look([one, Uuid::from_u128(3)].into(), 3));
+        assert!(look(&[ONE, Uuid::from_u128(3)]));
         for node in 10..1000 {
-            nodes.look([Uuid::from_u128(node)].into(), 3);
+            look(&[Uuid::from_u128(node)]);
         }
         assert!(nodes.gone.len() <= MAX_GONE);
+    }
+
+    #[test]
+    fn a_node_that_comes_and_goes_between_two_looks_is_noticed_and_links_that_flap_cost_little() {
+        let start = Instant::now();
+        let mut nodes = Nodes::new(start);
+        let mut look = |links_ended, second| {
+            let now = start + Duration::from_secs(second);
+            nodes.look([ONE].into(), links_ended, now)
+        };
+        assert!(!look(0, 1));
+        assert!(look(1, 2));
+        assert!(!look(1, 3));
+        // Not before its time, but then.
+        assert!(!look(2, 4));
+        assert!(!look(2, 6));
+        assert!(look(2, 7));
+        assert!(!look(2, 60));
     }
 }

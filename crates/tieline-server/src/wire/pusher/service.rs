@@ -17,7 +17,7 @@ use super::{
     presence::{Rooms, WatchedUsers},
     webhooks::Webhooks,
 };
-use crate::app::hubs::Hubs;
+use crate::app::hubs::{HubHandle, Hubs};
 
 /// How long a subscriber waits for the last event of its channel.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -71,19 +71,20 @@ impl Pusher {
             let counted = pusher.upgrade().and_then(|pusher| {
                 let changed = ChannelChanged::parse(text)?;
                 // Where the app does not count, the other node does.
-                pusher.count(&changed)
+                let (app, hub) = pusher.counted(&changed.app)?;
+                pusher.counting.count(&app, &hub, &changed.channel);
+                Some(())
             });
             counted.ok_or_else(RequestError::unsupported)
         });
     }
 
-    /// Counts a channel here; `None` if the app, as it is here, does not count.
-    pub(super) fn count(&self, changed: &ChannelChanged) -> Option<()> {
-        let app = self.apps.by_id(&changed.app)?;
+    /// An app and its hub; `None` if the app, as it is here, does not count.
+    pub(super) fn counted(&self, app: &str) -> Option<(Arc<App>, HubHandle)> {
+        let app = self.apps.by_id(app)?;
         let app = Some(app).filter(|app| app.rules.subscription_counts)?;
         let hub = app.hub(&self.hubs)?.handle().clone();
-        self.counting.count(&app, &hub, &changed.channel);
-        Some(())
+        Some((app, hub))
     }
 
     /// A place in an app; `None` if it has as many clients here as it may.

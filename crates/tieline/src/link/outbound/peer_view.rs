@@ -58,7 +58,7 @@ impl PeerView {
         }
     }
 
-    /// Whether the peer has answered, in either way.
+    /// Whether there is a link, by a stream or by unary calls.
     pub(super) fn is_linked(&self) -> bool {
         matches!(self, Self::UnaryOnly | Self::Stream { .. })
     }

@@ -91,7 +91,7 @@ fn a_cut_link_is_reported_in_time_and_heals() {
         let nodes = ProxiedNodes::start(Config::default(), test_config()).await;
         let there = NumberedMessages::start(&nodes.a.cluster, "at-b");
         let back = NumberedMessages::start(&nodes.b.cluster, "at-a");
-        for _ in 0..4 {
+        for round in 1..=4 {
             let before = nodes.at_b.numbers().len();
             eventually(|| nodes.at_b.numbers().len() > before + 50).await;
             for proxy in [&nodes.to_a, &nodes.to_b] {
@@ -111,6 +111,8 @@ fn a_cut_link_is_reported_in_time_and_heals() {
                 proxy.set(Mode::Pass);
             }
             nodes.wait_until_healed().await;
+            // Dials that fail end no link.
+            assert_eq!(nodes.a.cluster.stats().links_ended, round);
         }
         let there = there.verify(&nodes.at_b).await;
         let back = back.verify(&nodes.at_a).await;
