@@ -70,10 +70,8 @@ impl Nodes {
             second: node(of_second),
             _redis: redis,
         };
-        let _linked = nodes.client(json!({"sub": "linked"}));
-        eventually("the nodes know each other", || {
-            nodes.call("HEAD", "/users/linked").status == 200
-        });
+        // Then the nodes know each other.
+        nodes.client(json!({"sub": "linked"}));
         nodes
     }
 
@@ -108,8 +106,22 @@ impl Nodes {
 
     /// Connects a client to the second node, with claims besides the audience.
     pub(crate) fn client(&self, claims: Value) -> JsonClient {
-        JsonClient::connect(&self.second, claims)
+        let user = claims["sub"].as_str().map(encoded);
+        let client = JsonClient::connect(&self.second, claims);
+        if let Some(user) = user {
+            let path = format!("/users/{user}");
+            eventually("the first node knows the user", || {
+                self.call("HEAD", &path).status == 200
+            });
+        }
+        client
     }
+}
+
+/// A segment of a path.
+fn encoded(name: &str) -> String {
+    let bytes: Vec<_> = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    bytes.concat()
 }
 
 fn serve(flags: &[&str]) -> Server {

@@ -106,7 +106,7 @@ fn a_message_says_which_nodes_it_went_to() {
     send("/users/ada/:send");
     let emit = collector.span("of the message", is("emit"));
     assert_eq!(emit.attribute("to"), "user");
-    assert_eq!(emit.attribute("delivered"), "1");
+    assert_eq!(emit.attribute("delivered"), "1", "{emit:?}");
     assert!(emit.attribute("nodes").contains("127.0.0.1:"), "{emit:?}");
     send(&format!("/connections/{}/:send", ada.id));
     let to_one = |span: &Span| is("emit")(span) && span.attribute("to") == "connection";
