@@ -8,7 +8,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tieline::{AskError, Counted, NodeCount};
+use tieline::{AskError, Counted, NodeCount, Summary};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
@@ -121,6 +121,10 @@ impl Counting {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::debug!(%node, %error, channel, "counts subscribers in place of another node");
+                    // It may read the notice yet, and count without what it does not know of this node.
+                    if error != AskError::Unsupported {
+                        self.owed.note_substitution(changed, node, Instant::now());
+                    }
                 }
             }
         }
@@ -152,32 +156,39 @@ impl Counting {
         };
         let cluster = hub.cluster();
         let counted = cluster.group_len(channel).await;
-        self.owe(&app, channel, &counted);
         let count = counted.total;
         let frame = outgoing::subscription_count(channel, count);
-        cluster.emit_group(channel, dialect::frame(frame));
+        let told = cluster.emit_group(channel, dialect::frame(frame));
         self.webhooks.subscription_count(&app, channel, count);
-        if count > MANY { LONG_PAUSE } else { PAUSE }
-    }
-
-    /// Notes which nodes a count has missed.
-    fn owe(&self, app: &App, channel: &str, counted: &Counted) {
-        let mut missed = Vec::new();
-        for NodeCount { node, count, .. } in &counted.nodes {
-            if let (Some(node), Err(why)) = (node, count) {
-                tracing::debug!(%node, %why, channel, "the subscribers of a node were not counted");
-                // One that cannot count never will.
-                if *why != AskError::Unsupported {
-                    missed.push(Arc::clone(node));
-                }
-            }
-        }
-        let channel = ChannelChanged {
+        let mut missed = not_counted(&counted, channel);
+        missed.extend(not_told(&told.await));
+        let changed = ChannelChanged {
             app: (*app.id).into(),
             channel: channel.into(),
         };
-        self.owed.note(channel, missed, Instant::now());
+        self.owed.note(changed, missed, Instant::now());
+        if count > MANY { LONG_PAUSE } else { PAUSE }
     }
+}
+
+/// The nodes that a count has missed, but for those that cannot count.
+fn not_counted(counted: &Counted, channel: &str) -> Vec<Arc<str>> {
+    let mut missed = Vec::new();
+    for NodeCount { node, count, .. } in &counted.nodes {
+        if let (Some(node), Err(why)) = (node, count) {
+            tracing::debug!(%node, %why, channel, "the subscribers of a node were not counted");
+            if *why != AskError::Unsupported {
+                missed.push(Arc::clone(node));
+            }
+        }
+    }
+    missed
+}
+
+/// The nodes whose subscribers may not have been told.
+fn not_told(told: &Summary) -> impl Iterator<Item = Arc<str>> {
+    let missed = told.nodes.iter().filter(|part| part.outcome.is_err());
+    missed.filter_map(|part| part.node.clone())
 }
 
 #[cfg(test)]
