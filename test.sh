@@ -83,9 +83,7 @@ part_clippy() {
 }
 # Most tests wait for servers and deadlines, not for a processor: running two for each of a few halves the time.
 part_tests() {
-    if (($(nproc) <= 4)); then
-        export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
-    fi
+    (($(nproc) > 4)) || export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
     cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast
 }
 # Those that are ignored otherwise.
@@ -172,8 +170,8 @@ part_dist() {
 }
 
 release_test() { python3 -B -m unittest discover --verbose -s tests/release -p "$1"; }
-
 part_smallest() { release_test test_smallest.py; }
+part_image() { release_test test_image.py; }
 
 part_deb() {
     command -v cargo-deb >/dev/null || cargo install --locked --debug cargo-deb --root "$TOOLS"
@@ -181,8 +179,6 @@ part_deb() {
     packaging/deb/build.sh
     release_test test_deb.py
 }
-
-part_image() { release_test test_image.py; }
 
 # helm is a tool of the Go module, so its version is in go.mod.
 part_chart() { (cd tests/release/chart && TIELINE_BIN=$CARGO_TARGET_DIR/dist/tieline go test -count=1 -v .); }
