@@ -113,10 +113,7 @@ impl Counting {
     /// Has a channel counted: by the node that all choose, or else here.
     async fn notice(self: &Arc<Self>, app: &Arc<App>, hub: &HubHandle, channel: &str) {
         if let Some(node) = counting_node(hub.cluster(), channel) {
-            let changed = ChannelChanged {
-                app: (*app.id).into(),
-                channel: channel.into(),
-            };
+            let changed = ChannelChanged::new(&app.id, channel);
             match notices::tell(hub.cluster(), &node, &changed.text()).await {
                 Ok(()) => return,
                 Err(error) => {
@@ -162,11 +159,8 @@ impl Counting {
         self.webhooks.subscription_count(&app, channel, count);
         let mut missed = not_counted(&counted, channel);
         missed.extend(not_told(&told.await));
-        let changed = ChannelChanged {
-            app: (*app.id).into(),
-            channel: channel.into(),
-        };
-        self.owed.note(changed, missed, Instant::now());
+        let channel = ChannelChanged::new(&app.id, channel);
+        self.owed.note(channel, missed, Instant::now());
         if count > MANY { LONG_PAUSE } else { PAUSE }
     }
 }

@@ -18,6 +18,13 @@ pub(super) struct ChannelChanged {
 }
 
 impl ChannelChanged {
+    pub(super) fn new(app: &str, channel: &str) -> Self {
+        Self {
+            app: app.into(),
+            channel: channel.into(),
+        }
+    }
+
     pub(super) fn text(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("texts always serialize")
     }

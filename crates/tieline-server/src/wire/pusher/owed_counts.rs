@@ -116,10 +116,7 @@ mod tests {
     use super::*;
 
     fn channel(name: &str) -> ChannelChanged {
-        ChannelChanged {
-            app: "3".into(),
-            channel: name.into(),
-        }
+        ChannelChanged::new("3", name)
     }
 
     fn nodes(nodes: &[(&str, bool)]) -> Answering {

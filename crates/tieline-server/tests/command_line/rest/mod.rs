@@ -17,6 +17,7 @@ use std::{
 };
 
 use jsonwebtoken::Algorithm;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tieline_test_servers::redis::Redis;
 
@@ -106,7 +107,8 @@ impl Nodes {
 
     /// Connects a client to the second node, with claims besides the audience.
     pub(crate) fn client(&self, claims: Value) -> JsonClient {
-        let user = claims["sub"].as_str().map(encoded);
+        let user = claims["sub"].as_str();
+        let user = user.map(|user| utf8_percent_encode(user, NON_ALPHANUMERIC).to_string());
         let client = JsonClient::connect(&self.second, claims);
         if let Some(user) = user {
             let path = format!("/users/{user}");
@@ -116,12 +118,6 @@ impl Nodes {
         }
         client
     }
-}
-
-/// A segment of a path.
-fn encoded(name: &str) -> String {
-    let bytes: Vec<_> = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    bytes.concat()
 }
 
 fn serve(flags: &[&str]) -> Server {
